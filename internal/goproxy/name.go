@@ -1,0 +1,53 @@
+package goproxy
+
+import (
+	"strings"
+
+	"golang.org/x/mod/module"
+)
+
+// Name returns where the file stands below a proxy's address, and in the go command's
+// own download cache: "github.com/!burnt!sushi/toml/@v/v1.4.0.zip".
+func (f File) Name() string { return VersionPrefix(f.Path, f.Version.Version) + "." + f.Kind.String() }
+
+// VersionPrefix returns the name that a version's files share, without the dot.
+func VersionPrefix(path, version string) string {
+	return escape(path) + "/@v/" + escape(version)
+}
+
+// ListName returns the name of a module's list of versions.
+func ListName(path string) string { return escape(path) + "/@v/list" }
+
+// QueryName returns the name of the answer to a query: "m/@latest" or "m/@v/master.info".
+func QueryName(path, query string) string {
+	if query == "latest" {
+		return escape(path) + "/@latest"
+	}
+	return VersionPrefix(path, query) + ".info"
+}
+
+// escape is module.EscapePath and module.EscapeVersion for text that has been checked
+// already: each upper-case letter becomes '!' and the lower-case one.
+func escape(s string) string {
+	if !strings.ContainsFunc(s, isUpper) {
+		return s
+	}
+	b := make([]byte, 0, len(s)+8)
+	for i := range len(s) {
+		if c := s[i]; isUpper(rune(c)) {
+			b = append(b, '!', c+'a'-'A')
+		} else {
+			b = append(b, c)
+		}
+	}
+	return string(b)
+}
+
+func isUpper(r rune) bool { return 'A' <= r && r <= 'Z' }
+
+// MatchesAny reports whether path matches one of the comma-separated patterns, as
+// GOPRIVATE does ("go help private"). Case is ignored, since a private name must not leave
+// in any spelling.
+func MatchesAny(patterns, path string) bool {
+	return module.MatchPrefixPatterns(strings.ToLower(patterns), strings.ToLower(path))
+}
