@@ -1,0 +1,113 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+)
+
+// A follower reads a spool as it is released. It holds the spool in a named field: an embedded *os.File
+// would let io.Copy run past what is released.
+type follower struct {
+	ctx     context.Context
+	spool   *spool
+	size    int64 // as announced to the client
+	restart int   // of the spool when it began
+	off     int64
+	close   sync.Once
+}
+
+// follow returns a reader of s, whose size is known.
+func (s *spool) follow(ctx context.Context, size int64) *follower {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.users++
+	return &follower{ctx: ctx, spool: s, size: size, restart: s.restarts}
+}
+
+// Read implements io.Reader. It waits until bytes are released.
+func (f *follower) Read(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	n, err := f.spool.read(f.ctx, b, f.off, f.gate)
+	f.off += int64(n)
+	if n > 0 && f.over() { // what was read may have been overwritten meanwhile
+		return 0, errAborted
+	}
+	return n, err
+}
+
+// gate runs with the spool's mu held.
+func (f *follower) gate() (int64, error) {
+	s := f.spool
+	switch {
+	case s.aborted > f.restart:
+		return 0, errAborted
+	case s.err != nil && s.err != io.EOF:
+		return 0, s.err
+	case f.off >= f.size && s.err == nil: // all that was announced was read, yet the end is not confirmed
+		return 0, nil
+	case s.released > f.off:
+		return s.released, nil
+	case s.err == io.EOF && s.size != f.size:
+		return 0, errAborted
+	}
+	return 0, s.err
+}
+
+func (f *follower) over() bool {
+	f.spool.mu.Lock()
+	defer f.spool.mu.Unlock()
+	return f.spool.aborted > f.restart
+}
+
+// Seek implements io.Seeker, for ranges.
+func (f *follower) Seek(off int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekCurrent:
+		off += f.off
+	case io.SeekEnd:
+		off += f.size
+	}
+	if off < 0 {
+		return 0, errors.New("seek before the start")
+	}
+	f.off = off
+	return off, nil
+}
+
+// Close gives up the place among the spool's users.
+func (f *follower) Close() error {
+	f.close.Do(f.spool.done)
+	return nil
+}
+
+// arrivals reads a spool's bytes as they arrive, of one restart: for the checker.
+type arrivals struct {
+	ctx     context.Context
+	spool   *spool
+	restart int
+	off     int64
+}
+
+func (a *arrivals) Read(b []byte) (int, error) {
+	n, err := a.spool.read(a.ctx, b, a.off, func() (int64, error) {
+		s := a.spool
+		switch n := s.have.prefix(); {
+		case s.restarts != a.restart:
+			return 0, errRestarted
+		case s.err != nil:
+			return 0, fmt.Errorf("ended: %w", s.err)
+		case n > a.off:
+			return n, nil
+		case s.complete:
+			return 0, io.EOF
+		}
+		return 0, nil
+	})
+	a.off += int64(n)
+	return n, err
+}

@@ -1,0 +1,320 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+
+	"github.com/modhaven/modhaven/internal/goproxy"
+)
+
+// smallSpool is up to which size a file that is no zip is kept in memory.
+const smallSpool = 64 << 10
+
+var (
+	// errAborted ends the readers of a file whose released bytes turned out not to be the final ones.
+	errAborted = errors.New("the file came differently when it was fetched again; ask once more")
+	// errRestarted tells the checker to begin again.
+	errRestarted = errors.New("restarted")
+)
+
+// A spool holds a file while it is fetched: in memory while it is small, else in a file on disk, else,
+// where the disk takes no more, in a file without a disk (spare). One writer fills it in any order, one checker
+// reads what has arrived and releases it, and any number of readers follow the released prefix.
+type spool struct {
+	dir   string
+	max   int64  // most bytes
+	small int64  // up to which size it stays in memory
+	spare *spare // for when the disk takes no more
+
+	mu       sync.Mutex // guards all below; not held while the file is read or written
+	wake     chan struct{}
+	mem      []byte
+	file     *os.File // nil while in memory
+	onSpare  bool     // the file is a spare one
+	spared   int64    // bytes taken from spare
+	have     extents
+	size     int64 // -1 when unknown
+	complete bool  // the fetcher says that all has arrived
+	released int64
+	promised int64 // most that was ever released: what a restart must bring again
+	restarts int
+	aborted  int   // readers of an earlier restart than this are over
+	err      error // the end, for readers; io.EOF when all is released
+	users    int   // readers and the fill; the last one removes the file
+}
+
+func newSpool(dir string, max, small int64, spare *spare) *spool {
+	return &spool{dir: dir, max: max, small: small, spare: spare, size: -1, wake: make(chan struct{}), users: 1}
+}
+
+// broadcast wakes everyone who waits for a change. The caller holds mu.
+func (s *spool) broadcast() {
+	close(s.wake)
+	s.wake = make(chan struct{})
+}
+
+// SetSize implements goproxy.Sink.
+func (s *spool) SetSize(n int64) error {
+	if n > s.max {
+		return &goproxy.Wrong{Reason: fmt.Sprintf("it has %d bytes, the go command takes at most %d", n, s.max)}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.size = n
+	s.broadcast()
+	return nil
+}
+
+// WriteAt implements goproxy.Sink.
+func (s *spool) WriteAt(b []byte, off int64) (int, error) {
+	end := off + int64(len(b))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if end > s.max {
+		return 0, &goproxy.Wrong{Reason: fmt.Sprintf("it has more than the %d bytes that the go command takes", s.max)}
+	}
+	if s.size >= 0 && end > s.size {
+		return 0, &goproxy.Wrong{Reason: fmt.Sprintf("it is longer than the %d bytes announced", s.size)}
+	}
+	if s.file == nil && end <= s.small {
+		s.writeMem(b, off)
+	} else if err := s.writeFile(b, off); err != nil {
+		return 0, &goproxy.Unavailable{Reason: fmt.Sprintf("the spool directory %s takes no more: %v; free some space there", s.dir, err), Err: err}
+	}
+	before := s.have.prefix()
+	s.have.add(off, end)
+	if s.have.prefix() != before {
+		s.broadcast()
+	}
+	return len(b), nil
+}
+
+// writeMem writes to memory. The caller holds mu.
+func (s *spool) writeMem(b []byte, off int64) {
+	end := off + int64(len(b))
+	if int64(cap(s.mem)) < end {
+		grown := make([]byte, len(s.mem), max(end, min(2*int64(cap(s.mem)), s.small)))
+		copy(grown, s.mem) // readers keep the old one
+		s.mem = grown
+	}
+	if int64(len(s.mem)) < end {
+		s.mem = s.mem[:end]
+	}
+	copy(s.mem[off:], b)
+}
+
+// writeFile writes to the file, to the spare one where the disk fails. The caller holds mu, which is
+// given up meanwhile.
+func (s *spool) writeFile(b []byte, off int64) error {
+	if s.file == nil {
+		f, err := s.create()
+		if err != nil {
+			return err
+		}
+		s.file, s.mem = f, nil
+	}
+	if err := s.grow(off + int64(len(b))); err != nil {
+		return err
+	}
+	file, promised := s.file, s.promised
+	s.mu.Unlock()
+	differs := off < promised && !same(file, b, off, promised)
+	if differs {
+		s.abort()
+	}
+	_, err := file.WriteAt(b, off)
+	s.mu.Lock()
+	if err == nil || s.onSpare {
+		return err
+	}
+	return s.moveToSpare(b, off, err)
+}
+
+// create makes the file and puts there what is in memory. The caller holds mu.
+func (s *spool) create() (*os.File, error) {
+	f, err := os.CreateTemp(s.dir, "fill-*")
+	if err == nil {
+		if err = f.Chmod(0o644); err == nil {
+			_, err = f.WriteAt(s.mem, 0)
+		}
+		if err == nil {
+			return f, nil
+		}
+		f.Close()
+		os.Remove(f.Name())
+	}
+	spare, serr := s.spare.create()
+	if serr != nil {
+		return nil, err
+	}
+	s.onSpare = true
+	if _, serr := spare.WriteAt(s.mem, 0); serr != nil {
+		spare.Close()
+		return nil, err
+	}
+	return spare, nil
+}
+
+// grow makes sure that a spare file may have n bytes. The caller holds mu.
+func (s *spool) grow(n int64) error {
+	if n = max(n, s.size); !s.onSpare || n <= s.spared {
+		return nil
+	}
+	if n > maxSpare {
+		return fmt.Errorf("only files up to %d MiB can do without it", maxSpare>>20)
+	}
+	if !s.spare.take(n - s.spared) {
+		return errors.New("the memory set aside for this is in use")
+	}
+	s.spared = n
+	return nil
+}
+
+// moveToSpare goes on in a spare file after the disk failed with cause. The caller holds mu.
+func (s *spool) moveToSpare(b []byte, off int64, cause error) error {
+	spare, err := s.spare.create()
+	if err != nil {
+		return cause
+	}
+	s.onSpare = true
+	err = s.grow(off + int64(len(b)))
+	if err == nil {
+		_, err = io.Copy(io.NewOffsetWriter(spare, 0), io.NewSectionReader(s.file, 0, s.have.prefix()))
+	}
+	if err == nil {
+		_, err = spare.WriteAt(b, off)
+	}
+	if err != nil {
+		spare.Close()
+		return fmt.Errorf("%w (%v)", cause, err)
+	}
+	s.file.Close()
+	os.Remove(s.file.Name())
+	s.file = spare
+	return nil
+}
+
+// same reports whether b repeats, up to promised, what the file holds at off.
+func same(file *os.File, b []byte, off, promised int64) bool {
+	old := make([]byte, min(off+int64(len(b)), promised)-off)
+	_, err := file.ReadAt(old, off)
+	return err == nil && bytes.Equal(old, b[:len(old)])
+}
+
+// abort ends the readers that were given bytes which are not the final ones.
+func (s *spool) abort() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.aborted, s.promised = s.restarts, 0
+	s.broadcast()
+}
+
+// Reset implements goproxy.Sink.
+func (s *spool) Reset() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.promised = max(s.promised, s.released)
+	s.released, s.size, s.have, s.complete = 0, -1, extents{}, false
+	s.mem = nil // the checker may still read the old bytes
+	s.restarts++
+	s.broadcast()
+	return nil
+}
+
+// setComplete says that all bytes have arrived, and returns how many and in which restart.
+func (s *spool) setComplete() (n int64, restart int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n = s.have.prefix()
+	if s.size >= 0 && n != s.size {
+		return n, s.restarts, &goproxy.Wrong{Reason: fmt.Sprintf("%d of %d bytes arrived", n, s.size)}
+	}
+	s.complete = true
+	s.broadcast()
+	return n, s.restarts, nil
+}
+
+// release lets readers have the bytes before n, of the given restart.
+func (s *spool) release(n int64, restart int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if restart == s.restarts && n > s.released {
+		s.released = n
+		s.broadcast()
+	}
+}
+
+// finish ends it: with nil all bytes are released, else readers get err.
+func (s *spool) finish(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil {
+		s.size, s.released, err = s.have.prefix(), s.have.prefix(), io.EOF
+	}
+	s.err = err
+	s.broadcast()
+}
+
+// content returns all bytes that have arrived: from a file or from memory.
+func (s *spool) content() (src *io.SectionReader, file *os.File) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.file != nil {
+		return io.NewSectionReader(s.file, 0, s.have.prefix()), s.file
+	}
+	return io.NewSectionReader(bytes.NewReader(s.mem), 0, s.have.prefix()), nil
+}
+
+// use counts a user; each calls done once.
+func (s *spool) use() {
+	s.mu.Lock()
+	s.users++
+	s.mu.Unlock()
+}
+
+func (s *spool) done() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.users--; s.users > 0 {
+		return
+	}
+	s.spare.give(s.spared)
+	s.spared = 0
+	if s.file != nil {
+		s.file.Close()
+		os.Remove(s.file.Name()) // a spare one has no name: no harm
+	}
+}
+
+// read copies bytes at off into b once gate, which is called with mu held, lets at least one be read.
+func (s *spool) read(ctx context.Context, b []byte, off int64, gate func() (limit int64, err error)) (int, error) {
+	for {
+		s.mu.Lock()
+		limit, err := gate()
+		mem, file, wake := s.mem, s.file, s.wake
+		s.mu.Unlock()
+		switch {
+		case err != nil:
+			return 0, err
+		case limit <= off:
+			select {
+			case <-wake:
+			case <-ctx.Done():
+				return 0, context.Cause(ctx)
+			}
+		case file == nil:
+			return copy(b, mem[off:limit]), nil
+		default:
+			n, err := file.ReadAt(b[:min(int64(len(b)), limit-off)], off)
+			if errors.Is(err, os.ErrClosed) {
+				continue // moved to a spare file
+			}
+			return n, err
+		}
+	}
+}

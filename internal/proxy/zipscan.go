@@ -1,0 +1,273 @@
+package proxy
+
+import (
+	"archive/zip"
+	"bufio"
+	"bytes"
+	"compress/flate"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"hash/crc32"
+	"io"
+	"slices"
+	"strings"
+
+	"golang.org/x/mod/sumdb/dirhash"
+)
+
+// A zipScan is what reading a zip once, front to back, tells: the entries as their own headers and bytes
+// have them, and hashes. The central directory at the end may say otherwise; agrees compares.
+type zipScan struct {
+	entries []scanned
+	etag    string // of all bytes
+	usual   bool   // every entry was understood up to the central directory
+}
+
+type scanned struct {
+	name         string
+	data         int64 // offset of its bytes
+	packed, size uint64
+	crc          uint32
+	sum          [sha256.Size]byte
+}
+
+// errUnusual ends the entry-by-entry reading of a zip that may be fine, but whose parts cannot be told apart from the
+// front: it is judged as a whole once it is there.
+var errUnusual = errors.New("unusual zip")
+
+const (
+	sigEntry      = 0x04034b50
+	sigDescriptor = 0x08074b50
+	sigDirectory  = 0x02014b50
+	sigEnd        = 0x06054b50 // of an empty zip
+
+	flagEncrypted  = 1 << 0
+	flagDescriptor = 1 << 3
+
+	scanBuffer = 64 << 10
+)
+
+// scanZip reads a zip to its end. After each entry whose CRC agrees it calls safe with how far the zip is
+// good. Bytes that cannot be an entry end the reading of entries, never the scan; an error is r's.
+func scanZip(r io.Reader, safe func(n int64)) (*zipScan, error) {
+	all := sha256.New()
+	src := &offsetReader{r: io.TeeReader(r, all)}
+	src.br = bufio.NewReaderSize(readFunc(src.fill), scanBuffer)
+	s := &zipScan{}
+	err := s.readEntries(src, safe)
+	if err == nil {
+		s.usual = true
+	}
+	if src.err == nil || src.err == io.EOF {
+		_, err := io.Copy(io.Discard, src.br)
+		if err != nil {
+			return nil, err
+		}
+	} else {
+		return nil, src.err
+	}
+	s.etag = hex.EncodeToString(all.Sum(nil)[:16])
+	return s, nil
+}
+
+// readFunc is an io.Reader made of a function.
+type readFunc func([]byte) (int, error)
+
+func (f readFunc) Read(b []byte) (int, error) { return f(b) }
+
+// offsetReader knows how many bytes were consumed from it, and keeps the error of what it reads. It is an
+// io.ByteReader, so that flate takes no byte too many.
+type offsetReader struct {
+	r    io.Reader
+	br   *bufio.Reader
+	read int64
+	err  error
+}
+
+func (o *offsetReader) fill(b []byte) (int, error) {
+	n, err := o.r.Read(b)
+	o.read += int64(n)
+	if err != nil {
+		o.err = err
+	}
+	return n, err
+}
+
+func (o *offsetReader) Read(b []byte) (int, error) { return o.br.Read(b) }
+func (o *offsetReader) ReadByte() (byte, error)    { return o.br.ReadByte() }
+func (o *offsetReader) offset() int64              { return o.read - int64(o.br.Buffered()) }
+
+func (s *zipScan) readEntries(src *offsetReader, safe func(int64)) error {
+	e := entryReader{src: src, sum: sha256.New(), crc: crc32.NewIEEE(), buf: make([]byte, 32<<10)}
+	for {
+		var sig [4]byte
+		if _, err := io.ReadFull(src, sig[:]); err != nil {
+			return errUnusual
+		}
+		switch binary.LittleEndian.Uint32(sig[:]) {
+		case sigEntry:
+			entry, err := e.next()
+			if err != nil {
+				return err
+			}
+			s.entries = append(s.entries, entry)
+			safe(src.offset())
+		case sigDirectory, sigEnd:
+			return nil
+		default:
+			return errUnusual
+		}
+	}
+}
+
+// entryReader reads one entry after the other; what it allocates serves them all.
+type entryReader struct {
+	src   *offsetReader
+	flate io.ReadCloser
+	sum   hash.Hash
+	crc   hash.Hash32
+	buf   []byte
+}
+
+func (e *entryReader) next() (scanned, error) {
+	var h [26]byte // the local header behind its signature
+	if _, err := io.ReadFull(e.src, h[:]); err != nil {
+		return scanned{}, errUnusual
+	}
+	le := binary.LittleEndian
+	flags, method := le.Uint16(h[2:]), le.Uint16(h[4:])
+	crc, packed, size := le.Uint32(h[10:]), le.Uint32(h[14:]), le.Uint32(h[18:])
+	name := make([]byte, le.Uint16(h[22:]))
+	if _, err := io.ReadFull(e.src, name); err != nil {
+		return scanned{}, errUnusual
+	}
+	if _, err := e.src.br.Discard(int(le.Uint16(h[24:]))); err != nil {
+		return scanned{}, errUnusual
+	}
+	described := flags&flagDescriptor != 0
+	if flags&flagEncrypted != 0 || packed == 1<<32-1 || size == 1<<32-1 || described && method != zip.Deflate {
+		return scanned{}, errUnusual
+	}
+	entry := scanned{name: string(name), data: e.src.offset()}
+	if err := e.body(&entry, method, int64(packed)); err != nil {
+		return scanned{}, err
+	}
+	if described {
+		var err error
+		if crc, packed, size, err = e.descriptor(); err != nil {
+			return scanned{}, err
+		}
+	}
+	if entry.crc != crc || entry.packed != uint64(packed) || entry.size != uint64(size) {
+		return scanned{}, errUnusual
+	}
+	return entry, nil
+}
+
+// body reads an entry's bytes: hashes, sizes.
+func (e *entryReader) body(entry *scanned, method uint16, packed int64) error {
+	e.sum.Reset()
+	e.crc.Reset()
+	var r io.Reader
+	switch method {
+	case zip.Store:
+		r = io.LimitReader(e.src, packed)
+	case zip.Deflate:
+		if e.flate == nil {
+			e.flate = flate.NewReader(e.src)
+		} else if err := e.flate.(flate.Resetter).Reset(e.src, nil); err != nil {
+			return err
+		}
+		r = e.flate
+	default:
+		return errUnusual
+	}
+	// The go command takes no more than this unpacked; a bomb ends here.
+	n, err := io.CopyBuffer(io.MultiWriter(e.sum, e.crc), readFunc(io.LimitReader(r, maxUnpacked+1).Read), e.buf)
+	if err != nil || n > maxUnpacked {
+		return errUnusual
+	}
+	entry.size, entry.packed = uint64(n), uint64(e.src.offset()-entry.data)
+	entry.crc = e.crc.Sum32()
+	e.sum.Sum(entry.sum[:0])
+	return nil
+}
+
+// maxUnpacked is the most bytes that all files of a module may have together.
+const maxUnpacked = 500 << 20
+
+// descriptor reads what follows an entry whose header did not know sizes and CRC. Its signature is optional.
+func (e *entryReader) descriptor() (crc, packed, size uint32, err error) {
+	var d [16]byte
+	if _, err := io.ReadFull(e.src, d[:12]); err != nil {
+		return 0, 0, 0, errUnusual
+	}
+	b, le := d[:12], binary.LittleEndian
+	if le.Uint32(b) == sigDescriptor {
+		if _, err := io.ReadFull(e.src, d[12:]); err != nil {
+			return 0, 0, 0, errUnusual
+		}
+		b = d[4:]
+	}
+	return le.Uint32(b), le.Uint32(b[4:]), le.Uint32(b[8:]), nil
+}
+
+// agrees reports whether the central directory lists just the entries that were read.
+func (s *zipScan) agrees(z *zip.Reader) bool {
+	if !s.usual || len(z.File) != len(s.entries) {
+		return false
+	}
+	for i, f := range z.File {
+		e := &s.entries[i]
+		data, err := f.DataOffset()
+		if err != nil || f.Name != e.name || data != e.data || f.CRC32 != e.crc ||
+			f.CompressedSize64 != e.packed || f.UncompressedSize64 != e.size {
+			return false
+		}
+	}
+	return true
+}
+
+// h1 returns the zip's hash as dirhash.HashZip does: from what was read where the directory agrees with
+// that, else by reading all again.
+func (s *zipScan) h1(z *zip.Reader) (string, error) {
+	if s.agrees(z) {
+		if h, ok := s.h1FromEntries(); ok {
+			return h, nil
+		}
+	}
+	files := make([]string, len(z.File))
+	byName := make(map[string]*zip.File, len(z.File))
+	for i, f := range z.File {
+		files[i], byName[f.Name] = f.Name, f
+	}
+	return dirhash.Hash1(files, func(name string) (io.ReadCloser, error) {
+		f := byName[name]
+		if f == nil {
+			return nil, fmt.Errorf("file %q not found in zip", name)
+		}
+		return f.Open()
+	})
+}
+
+// h1FromEntries computes the hash "h1:" of the module reference from the entries' own hashes.
+func (s *zipScan) h1FromEntries() (string, bool) {
+	order := slices.Clone(s.entries)
+	slices.SortFunc(order, func(a, b scanned) int { return strings.Compare(a.name, b.name) })
+	h := sha256.New()
+	var line bytes.Buffer
+	for i, e := range order {
+		if strings.Contains(e.name, "\n") || i > 0 && e.name == order[i-1].name {
+			return "", false // dirhash refuses the first, and of two equal names it reads one twice
+		}
+		line.Reset()
+		fmt.Fprintf(&line, "%x  %s\n", e.sum, e.name)
+		h.Write(line.Bytes())
+	}
+	return "h1:" + base64.StdEncoding.EncodeToString(h.Sum(nil)), true
+}
