@@ -1,0 +1,129 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/modhaven/modhaven/internal/goproxy"
+)
+
+// problem is an *Error about a key, at the place its value came from.
+func (c *Config) problem(key, format string, args ...any) error {
+	return &Error{key, c.origin[key], message(format, args...)}
+}
+
+// Check says whether the settings go together and a server can be started with them. The
+// error joins one *Error for each thing that is wrong. It opens nothing: whether files
+// exist and addresses answer is seen at the start.
+func (c *Config) Check() error {
+	return errors.Join(c.checkListen(), c.checkTLS(), c.checkUpstreams(), c.checkSumDB(), c.checkState())
+}
+
+func (c *Config) checkListen() error {
+	host, port, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return c.problem("listen", "%q is not HOST:PORT, such as 127.0.0.1:3000 or [::1]:3000", c.Listen)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || strconv.FormatUint(n, 10) != port {
+		return c.problem("listen", "%q has no port from 0 to 65535, as in 127.0.0.1:3000", c.Listen)
+	}
+	if !isHost(host) {
+		return c.problem("listen", "%q has no address or name of this machine before the port, as in 127.0.0.1:3000", c.Listen)
+	}
+	if !isLoopback(host) && c.Auth == "" {
+		return c.problem("listen", "%s is reachable from other machines; real authentication is not available yet, so write `auth: none` (flag --auth none, MODHAVEN_AUTH=none) if that is meant", c.Listen)
+	}
+	return nil
+}
+
+// isHost takes what net.Listen can be given: nothing, an address or a name.
+func isHost(host string) bool {
+	if _, err := netip.ParseAddr(host); err == nil || host == "" {
+		return true
+	}
+	return !strings.ContainsFunc(host, func(r rune) bool {
+		return !(r == '-' || r == '.' || r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z')
+	})
+}
+
+func (c *Config) checkTLS() error {
+	switch {
+	case c.TLSCert != "" && c.TLSKey == "":
+		return c.problem("tls-cert", "a certificate needs its private key; set tls_key too")
+	case c.TLSKey != "" && c.TLSCert == "":
+		return c.problem("tls-key", "a private key needs its certificate; set tls_cert too")
+	}
+	return nil
+}
+
+func (c *Config) checkUpstreams() error {
+	if strings.Contains(c.Upstreams, goproxyMask+"@") {
+		return c.problem("upstreams", "the user and the password are masked, as config print shows them; write the real ones")
+	}
+	e, err := c.effectiveUpstreams()
+	if err != nil {
+		return err
+	}
+	if e.ups[0].URL != goproxy.Direct {
+		return nil
+	}
+	if e.from != "" {
+		return c.problem("upstreams", "%s is direct alone, and fetching from version control is not available in this version; set upstreams to a proxy or to off", e.from)
+	}
+	return c.problem("upstreams", "direct alone cannot work: fetching from version control is not available in this version; give a proxy or off")
+}
+
+func (c *Config) checkSumDB() error {
+	if strings.Contains(c.SumDB, goproxyMask+"@") {
+		return c.problem("sumdb", "the user and the password are masked, as config print shows them; write the real ones")
+	}
+	_, err := c.SumDatabase()
+	return err
+}
+
+func (c *Config) checkState() error {
+	_, err := c.StateDir()
+	return err
+}
+
+// StateDir returns the absolute path of the directory that holds all state. It does not make it.
+func (c *Config) StateDir() (string, error) {
+	dir := c.State
+	if dir == "" {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			return "", c.problem("state", "there is no cache directory for this user (%s); set state to a directory", err.Error())
+		}
+		dir = filepath.Join(cache, "modhaven")
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return "", c.problem("state", "%q cannot be made absolute: %s", dir, err.Error())
+	}
+	return abs, nil
+}
+
+// URL returns the address at which this machine reaches a server that listens on addr
+// (HOST:PORT, as Listen or as a listener says): "http://127.0.0.1:3000".
+func (c *Config) URL(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		host, port = addr, ""
+	}
+	if a, err := netip.ParseAddr(host); host == "" || err == nil && a.IsUnspecified() && a.Is4() {
+		host = "127.0.0.1"
+	} else if err == nil && a.IsUnspecified() {
+		host = "::1"
+	}
+	scheme := "http"
+	if c.TLS() {
+		scheme = "https"
+	}
+	return fmt.Sprintf("%s://%s", scheme, net.JoinHostPort(host, port))
+}

@@ -1,0 +1,115 @@
+// Package config is what a person can set: one struct, read from flags, the
+// environment and one YAML file, checked whole, and printed again.
+//
+// It opens no connection and writes nothing. The comments of Config's fields are the
+// manual: the flags' help and docs/configuration.md are made from them
+// (go generate ./internal/config).
+package config
+
+import "time"
+
+//go:generate go test -run ^TestGenerated$ -update .
+
+// A Config is every setting, with its effective value after Load. A comment's first
+// sentence is the help of the flag; the whole of it stands in docs/configuration.md.
+type Config struct {
+	// The address to listen on, HOST:PORT. Port 0 takes any free port. An empty host
+	// means every address of the machine.
+	//
+	// Beyond loopback (127.0.0.0/8, ::1, localhost) the server starts only with
+	// `auth: none`, since whoever reaches the address can read every module it can.
+	Listen string `key:"listen" arg:"HOST:PORT" default:"127.0.0.1:3000"`
+
+	// The directory that holds all state: modules, lists, checksums and the files being
+	// downloaded. It is made where it is missing. When empty it is `modhaven` in the
+	// user's cache directory. Several processes may use one directory.
+	State string `key:"state" arg:"DIR"`
+
+	// Where modules come from: a list with the syntax and the meaning of GOPROXY.
+	// Entries are addresses, `direct` or `off`. After `,` the next entry is asked only when
+	// this one answers 404 or 410, after `|` on any failure. An entry may also be the name
+	// of a list:
+	//
+	//   - `default`: proxy.golang.org.
+	//   - `cn`: the public proxies that serve mainland China, the default one last. The
+	//     checksum database is then also asked at its mirror sum.golang.google.cn.
+	//
+	// When empty it is the GOPROXY that the go command of this machine would use
+	// (environment, `go env -w`, GOROOT/go.env), without entries that are this very server.
+	//
+	// A `,` guards private names: a company's proxy before it is the only one that ever
+	// hears of a module it knows. The price is that its outage stops public modules too;
+	// see `failover`. Fetching straight from version control (`direct`) is not available in
+	// this version: it repeats the 404 of the entry before it.
+	Upstreams string `key:"upstreams" arg:"LIST"`
+
+	// The checksum database to serve and to ask, with the syntax of GOSUMDB. It is a
+	// name, or a verifier key, either followed by an address; or `off`. When empty it is the
+	// GOSUMDB that the go command of this machine would use.
+	SumDB string `key:"sumdb" arg:"SPEC"`
+
+	// Patterns of module paths that are private, with the syntax of GOPRIVATE. What matches
+	// is never asked of a well-known public proxy nor of a public checksum database. Upper and
+	// lower case are the same.
+	Private string `key:"private" arg:"PATTERNS"`
+
+	// What a `,` in `upstreams` means for modules that match no private pattern. With
+	// `strict` it means what it means to the go command. With `any` it means `|`: the next
+	// entry is asked after any failure, so that one dead entry does not stop public modules.
+	Failover string `key:"failover" arg:"RULE" default:"strict" oneof:"strict any"`
+
+	// Who may ask. Real authentication is not available yet, so there is one value, `none`:
+	// anyone who reaches the address. It must be written out to listen beyond loopback.
+	Auth string `key:"auth" arg:"KIND" oneof:"none" optional:"true"`
+
+	// The file with the certificate chain, in PEM, to answer over TLS. It needs `tls_key`.
+	// Both files are read again when they change.
+	TLSCert string `key:"tls-cert" arg:"FILE"`
+
+	// The file with the private key, in PEM, that belongs to `tls_cert`.
+	TLSKey string `key:"tls-key" arg:"FILE"`
+
+	// How long lists of versions and @latest are answered without asking upstream again.
+	Fresh time.Duration `key:"fresh" arg:"DURATION" default:"1m" min:"0s"`
+
+	// How long a request waits for upstream when there is an older answer. After that
+	// the older answer is given and marked stale; the question to upstream goes on.
+	RefreshBudget time.Duration `key:"refresh-budget" arg:"DURATION" default:"3s" min:"1ms"`
+
+	// How many files are fetched from upstream at once. Further ones wait their turn;
+	// files that are stored never wait.
+	Fills int `key:"fills" arg:"N" default:"128" min:"1" max:"65536"`
+
+	// How long a download may stand still. One that has received no byte for this long is
+	// broken off and tried again; there is no limit on its whole time.
+	Idle time.Duration `key:"idle" arg:"DURATION" default:"15s" min:"1ms"`
+
+	// How much memory keeps small files at hand. 0 keeps none.
+	Memory Size `key:"memory" arg:"SIZE" default:"16MiB" min:"0B"`
+
+	// How many connections from clients are open at once. Further ones wait in the
+	// system's queue.
+	Connections int `key:"connections" arg:"N" default:"10000" min:"1" max:"1000000"`
+
+	// How long the end is held back after SIGTERM or an interrupt. New connections are
+	// refused at once; running answers and downloads may finish within this time.
+	Drain time.Duration `key:"drain" arg:"DURATION" default:"30s" min:"0s"`
+
+	// The least severe events that are logged. The log goes to standard error.
+	LogLevel string `key:"log-level" arg:"LEVEL" default:"info" oneof:"debug info warn error"`
+
+	// The form of the log: lines for people or JSON for programs.
+	LogFormat string `key:"log-format" arg:"FORMAT" default:"text" oneof:"text json"`
+
+	origin map[string]Origin // by key name; a missing one is Default
+	goEnv  *GoEnv
+}
+
+// Origin returns where the value of the named key came from.
+func (c *Config) Origin(name string) Origin { return c.origin[name] }
+
+// GoEnv returns the go command's settings that stand in for empty keys.
+func (c *Config) GoEnv() *GoEnv { return c.goEnv }
+
+// TLS reports whether the server answers over TLS.
+func (c *Config) TLS() bool { return c.TLSCert != "" }
