@@ -1,0 +1,23 @@
+// Package proxytest is an upstream for tests: a module proxy and a checksum database
+// on loopback, made from txtar fixtures, with the oddities and the faults of real ones.
+//
+// It is not for production, keeps nothing on disk and knows nothing of Modhaven's own
+// types, so that a mistake there cannot hide itself here. Only _test files, bench and
+// conformance import it.
+//
+// A test that wants to see progress stops an answer with [Server.Pause] and waits for
+// [Gate.Reached] or [Server.Await]; nothing here asks a test to sleep.
+package proxytest
+
+import "context"
+
+// TB is what is needed of a testing.TB; every testing.TB is one. A benchmark that is a
+// program brings its own.
+type TB interface {
+	Helper()
+	Cleanup(func())
+	Context() context.Context
+	TempDir() string
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
