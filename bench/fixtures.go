@@ -1,0 +1,142 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/mod/module"
+)
+
+const (
+	hotPath   = "example.com/hot"
+	hotLatest = "v1.39.0"
+	bigZip    = "/example.com/big/@v/v1.0.0.zip"
+	bigSize   = 40 << 20
+	smalls    = 50 // modules with a small zip, for the benchmarks that look at latency
+)
+
+func smallPath(i int) string { return fmt.Sprintf("example.com/small/m%02d", i) }
+
+// siteFixture is an upstream with a module of 40 versions, one with a zip of 40 MB, and
+// some small ones.
+func (l *lab) siteFixture() (string, error) {
+	return l.fixture("site", func(dir string) error {
+		recipes := []recipe{{Version: module.Version{Path: "example.com/big", Version: "v1.0.0"}, Go: "1.24", Size: bigSize, Seed: 1}}
+		for i := range 40 {
+			r := recipe{Version: module.Version{Path: hotPath, Version: fmt.Sprintf("v1.%d.0", i)}, Go: "1.24", Seed: uint64(i) + 10}
+			for j := range 25 {
+				r.Requires = append(r.Requires, module.Version{Path: fmt.Sprintf("example.com/dep%d/part%d", j%7, j), Version: fmt.Sprintf("v1.%d.%d", j, i)})
+			}
+			recipes = append(recipes, r)
+		}
+		for i := range smalls {
+			recipes = append(recipes, recipe{Version: module.Version{Path: smallPath(i), Version: "v1.0.0"}, Go: "1.24", Size: 20 << 10, Seed: uint64(i) + 100})
+		}
+		_, err := writeAll(dir, recipes)
+		return err
+	})
+}
+
+// A project is a main module and the upstream that has all it needs.
+type project struct {
+	upstream string // directory to serve
+	main     string // directory with go.mod and go.sum
+}
+
+func (l *lab) project(name string, recipes func() (deps []recipe, main recipe)) (project, error) {
+	dir, err := l.fixture(name, func(dir string) error {
+		deps, main := recipes()
+		sums, err := writeAll(filepath.Join(dir, "upstream"), deps)
+		if err != nil {
+			return err
+		}
+		root := filepath.Join(dir, "main")
+		if err := os.Mkdir(root, 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(root, "go.sum"), []byte(sums), 0o644); err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(root, "go.mod"), main.goMod(), 0o644)
+	})
+	return project{filepath.Join(dir, "upstream"), filepath.Join(dir, "main")}, err
+}
+
+func writeAll(dir string, recipes []recipe) (string, error) {
+	var sums strings.Builder
+	for _, r := range recipes {
+		s, err := r.write(dir)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", r.Version, err)
+		}
+		sums.WriteString(s)
+	}
+	return sums.String(), nil
+}
+
+const coldModules = 100
+
+// coldRecipes is a project whose go.mod lists 100 modules, as a tidy one does. Their
+// zips have log-normal sizes: the median is 100 KB, the largest some MB.
+func coldRecipes() (deps []recipe, main recipe) {
+	rng := rand.New(rand.NewPCG(2, 2))
+	main = recipe{Version: module.Version{Path: "example.com/project", Version: "v0.0.0"}, Go: "1.24"}
+	for i, q := range rng.Perm(coldModules) {
+		deps = append(deps, recipe{
+			Version: module.Version{Path: fmt.Sprintf("example.com/team%d/lib%02d", i%9, i), Version: fmt.Sprintf("v1.%d.%d", i%12, i%5)},
+			Go:      "1.21", Size: int(100e3 * math.Exp(2*normalQuantile((float64(q)+0.5)/coldModules))), Seed: uint64(i) + 1000,
+		})
+	}
+	for i := range deps {
+		main.Requires = append(main.Requires, deps[i].Version)
+		for range rng.IntN(8) {
+			if j := i + 1 + rng.IntN(coldModules-i); j < coldModules {
+				deps[i].Requires = append(deps[i].Requires, deps[j].Version)
+			}
+		}
+	}
+	return deps, main
+}
+
+// normalQuantile is the inverse of the normal distribution's cumulative function.
+func normalQuantile(p float64) float64 { return math.Sqrt2 * math.Erfinv(2*p-1) }
+
+const graphMods = 390
+
+// graphRecipes is a project whose module graph has 390 nodes beside the main module: two
+// versions of each of 195 modules. All their go.mod files are read since none of them
+// prunes (go 1.16). 60 are required by the main module, the others by ones before them.
+func graphRecipes() (deps []recipe, main recipe) {
+	const direct = 60
+	rng := rand.New(rand.NewPCG(3, 3))
+	main = recipe{Version: module.Version{Path: "example.com/project", Version: "v0.0.0"}, Go: "1.16"}
+	for i := range graphMods {
+		deps = append(deps, recipe{Version: graphVersion(i, direct), Go: "1.16", Seed: uint64(i) + 5000})
+		if i < direct {
+			main.Requires = append(main.Requires, deps[i].Version)
+			continue
+		}
+		for range 1 + rng.IntN(4) {
+			from := rng.IntN(i)
+			deps[from].Requires = append(deps[from].Requires, deps[i].Version)
+		}
+	}
+	return deps, main
+}
+
+// graphVersion gives the first direct numbers the newer version of a module each, so that
+// what the main module requires is what is selected, and then every other version its number.
+func graphVersion(i, direct int) module.Version {
+	lib, minor := i, 1
+	switch {
+	case i >= 2*direct:
+		lib, minor = i/2, i%2
+	case i >= direct:
+		lib, minor = i-direct, 0
+	}
+	return module.Version{Path: fmt.Sprintf("example.com/graph%d/lib%03d", lib%11, lib), Version: fmt.Sprintf("v1.%d.0", minor)}
+}

@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+const herdSize = 100
+
+// benchHerd has 100 clients ask at once for a 40 MB zip that nobody has asked for before.
+func benchHerd(ctx context.Context, l *lab) ([]row, error) {
+	site, err := l.siteFixture()
+	if err != nil {
+		return nil, err
+	}
+	up, err := l.startUpstream(upstreamSettings{Dir: site, Link: link{RTT: 20 * time.Millisecond, Total: 20e6}})
+	if err != nil {
+		return nil, err
+	}
+	defer up.stop()
+	h := &herdLab{lab: l, site: site, up: up}
+	if h.want, err = checksum(filepath.Join(site, filepath.FromSlash(bigZip))); err != nil {
+		return nil, err
+	}
+	if err := turns(l.rounds(5, 2),
+		func(int) error { return h.one(ctx) },
+		func(int) error { return h.herd(ctx) },
+		func(int) error { return h.fromNginx(ctx) },
+	); err != nil {
+		return nil, err
+	}
+	return h.rows(), nil
+}
+
+type herdLab struct {
+	*lab
+	site                  string
+	up                    *upstream
+	want                  uint32
+	single, all, hot      sample // seconds until the last client was done
+	ngx                   sample // the same from nginx, which has the file
+	gets                  sample
+	firstMedian, firstEnd sample // milliseconds from the upstream's first byte to a client's
+}
+
+// one downloads once, straight from the upstream.
+func (h *herdLab) one(ctx context.Context) error {
+	begin := time.Now()
+	got, err := h.crowd(ctx, h.up.url(), 1)
+	if err != nil {
+		return err
+	}
+	h.single = append(h.single, got[0].last.Sub(begin).Seconds())
+	return nil
+}
+
+// herd starts an empty Modhaven; once all are served, they ask again for what is now stored.
+func (h *herdLab) herd(ctx context.Context) error {
+	state, err := h.emptyState()
+	if err != nil {
+		return err
+	}
+	m, err := h.startModhaven(ctx, state, h.up.url())
+	if err != nil {
+		return err
+	}
+	defer m.stop()
+	if _, err := h.up.take(); err != nil {
+		return err
+	}
+	begin := time.Now()
+	got, err := h.crowd(ctx, m.url(), herdSize)
+	if err != nil {
+		return fmt.Errorf("%w\n%w", err, m.failure("the server's log ends with"))
+	}
+	seen, err := h.up.take()
+	if err != nil {
+		return err
+	}
+	h.all = append(h.all, lastOf(got).Sub(begin).Seconds())
+	h.gets = append(h.gets, float64(seen.Gets["zip"]))
+	h.first(got, time.Unix(0, seen.FirstByte))
+	begin = time.Now()
+	if got, err = h.crowd(ctx, m.url(), herdSize); err == nil {
+		h.hot = append(h.hot, lastOf(got).Sub(begin).Seconds())
+	}
+	return err
+}
+
+// fromNginx shows how long this machine needs to move that many bytes at all.
+func (h *herdLab) fromNginx(ctx context.Context) error {
+	n, err := h.startNginx(ctx, h.site)
+	if err != nil {
+		return err
+	}
+	defer n.stop()
+	begin := time.Now()
+	got, err := h.crowd(ctx, n.url(), herdSize)
+	if err == nil {
+		h.ngx = append(h.ngx, lastOf(got).Sub(begin).Seconds())
+	}
+	return err
+}
+
+func (h *herdLab) first(got []arrival, upstream time.Time) {
+	var ms sample
+	for _, a := range got {
+		ms = append(ms, a.first.Sub(upstream).Seconds()*1000)
+	}
+	h.firstMedian = append(h.firstMedian, ms.median())
+	h.firstEnd = append(h.firstEnd, slices.Max(ms))
+}
+
+func (h *herdLab) rows() []row {
+	seconds := func(figure string, s sample) row {
+		return row{figure: figure, value: fmt.Sprintf("%.2f s", s.median()), spread: s.spread("%.2f")}
+	}
+	done := ratioRow("100 clients done ÷ one download", h.all.over(h.single), 1.1, false)
+	return []row{
+		{figure: "upstream GETs of the zip", value: fmt.Sprintf("%.0f", slices.Max(h.gets)), spread: h.gets.spread("%.0f"), target: "1",
+			met: reached(slices.Max(h.gets) == 1 && slices.Min(h.gets) == 1)},
+		{figure: "upstream's first byte to the last client's first", value: fmt.Sprintf("%.1f ms", h.firstEnd.median()), spread: h.firstEnd.spread("%.1f"),
+			target: "≤ 20 ms", met: reached(h.firstEnd.median() <= 20)},
+		{figure: "… to the median client's first", value: fmt.Sprintf("%.1f ms", h.firstMedian.median()), spread: h.firstMedian.spread("%.1f")},
+		done,
+		seconds("one download, straight from the upstream", h.single),
+		seconds("100 clients, cold", h.all),
+		seconds("100 clients, stored", h.hot),
+		seconds("100 clients, stored, from nginx", h.ngx),
+	}
+}
+
+// An arrival is when a client's first and last byte came.
+type arrival struct{ first, last time.Time }
+
+func lastOf(a []arrival) time.Time {
+	return slices.MaxFunc(a, func(x, y arrival) int { return x.last.Compare(y.last) }).last
+}
+
+// crowd has n clients download the zip at once, each over a connection of its own.
+func (h *herdLab) crowd(ctx context.Context, base string, n int) ([]arrival, error) {
+	got := make([]arrival, n)
+	g, ctx := errgroup.WithContext(ctx)
+	for i := range n {
+		g.Go(func() error {
+			var err error
+			got[i], err = h.download(ctx, base+bigZip)
+			return err
+		})
+	}
+	return got, g.Wait()
+}
+
+// download checks the bytes by a CRC that costs nearly nothing: 100 clients at once would
+// otherwise measure their own hashing. Bytes that are not those of the fixture are an error.
+func (h *herdLab) download(ctx context.Context, url string) (arrival, error) {
+	var a arrival
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return a, err
+	}
+	t := &http.Transport{DisableCompression: true, DisableKeepAlives: true}
+	resp, err := t.RoundTrip(req)
+	if err != nil {
+		return a, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 300))
+		return a, fmt.Errorf("%s: %s: %s", url, resp.Status, text)
+	}
+	sum, err := a.read(resp.Body)
+	if err == nil && sum != h.want {
+		err = fmt.Errorf("%s: not the bytes of the fixture", url)
+	}
+	return a, err
+}
+
+// read reads to the end and returns the checksum.
+func (a *arrival) read(r io.Reader) (uint32, error) {
+	table := crc32.MakeTable(crc32.Castagnoli)
+	buf := make([]byte, 256<<10)
+	var sum uint32
+	for {
+		n, err := r.Read(buf)
+		if n > 0 && a.first.IsZero() {
+			a.first = time.Now()
+		}
+		sum = crc32.Update(sum, table, buf[:n])
+		if errors.Is(err, io.EOF) {
+			a.last = time.Now()
+			return sum, nil
+		}
+		if err != nil {
+			return sum, err
+		}
+	}
+}
+
+func checksum(name string) (uint32, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	return new(arrival).read(f)
+}

@@ -1,0 +1,169 @@
+// Command bench measures Modhaven against opponents that do less: a bare net/http
+// handler, nginx, and the upstream itself.
+//
+//	go run ./bench                      every benchmark
+//	go run ./bench -run hot,cold        some of them
+//	go run ./bench -quick -run herd     fewer rounds, for a first look
+//	go run ./bench -out FILE.md         the table also into a file
+//
+// All parts run on this machine and talk over 127.0.0.1. Figures are ratios wherever
+// they can be: contenders take turns (A B, B A, …), each round gives one ratio, and the
+// table shows the median of the rounds with the lowest and the highest beside it.
+//
+// Each benchmark checks what it was given: statuses, and bytes against the fixture.
+// A wrong answer is an error, so a fast wrong answer cannot win.
+//
+// It needs Linux (/proc), and nginx and wrk for the benchmark "hot". The exit status is
+// 0 when every benchmark ran, 2 when one could not; with -strict a missed target is 1.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// A bench is one benchmark. Its run returns the rows of the table, or an error when it
+// could not be run or when an answer was wrong.
+type bench struct {
+	name, about string
+	run         func(context.Context, *lab) ([]row, error)
+}
+
+func benches() []bench {
+	return []bench{
+		{"size", "the binary, idle memory, start to ready", benchSize},
+		{"hot", "stored files under wrk, against a bare handler and nginx", benchHot},
+		{"cold", "go mod download through an empty Modhaven, against straight from the upstream", benchCold},
+		{"graph", "go mod graph over 390 .mod files, likewise", benchGraph},
+		{"herd", "100 clients ask for one cold zip", benchHerd},
+		{"hang", "hits while 200 fills hang on a dead upstream", benchHang},
+		{"absent", "hits while one client asks for 10,000 absent names a second", benchAbsent},
+	}
+}
+
+type options struct {
+	run, out, modhaven, state string
+	strict, quick, list       bool
+	rounds                    int
+}
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+func run(args []string, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if len(args) > 0 && strings.HasPrefix(args[0], rolePrefix) {
+		return runRole(ctx, args[0], args[1:], stdout, stderr)
+	}
+	o, err := parseFlags(args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	if err != nil {
+		return 2
+	}
+	if o.list {
+		for _, b := range benches() {
+			fmt.Fprintf(stdout, "%-8s %s\n", b.name, b.about)
+		}
+		return 0
+	}
+	code, err := measure(ctx, o, stdout, stderr)
+	if err != nil {
+		fmt.Fprintln(stderr, "bench:", err)
+		return 2
+	}
+	return code
+}
+
+func parseFlags(args []string, stderr io.Writer) (options, error) {
+	var o options
+	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.StringVar(&o.run, "run", "", "comma-separated names of the benchmarks to run (default all; see -list)")
+	f.StringVar(&o.out, "out", "", "also write the table to this file, as Markdown")
+	f.StringVar(&o.modhaven, "modhaven", "", "measure this binary instead of building ./cmd/modhaven")
+	f.StringVar(&o.state, "state", "", "directory for Modhaven's state (default below the temporary directory)")
+	f.BoolVar(&o.strict, "strict", false, "exit with status 1 when a target is missed")
+	f.BoolVar(&o.quick, "quick", false, "fewer and shorter rounds: a first look, not a result")
+	f.BoolVar(&o.list, "list", false, "list the benchmarks and exit")
+	f.IntVar(&o.rounds, "rounds", 0, "rounds of each benchmark (default each benchmark's own)")
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	if f.NArg() > 0 {
+		fmt.Fprintf(stderr, "bench: %q: no arguments are taken; use -run NAME\n", f.Arg(0))
+		return o, errors.New("usage")
+	}
+	return o, nil
+}
+
+// selected returns the benchmarks that names, a comma-separated list, asks for, in
+// the order of all; every one for the empty list.
+func selected(all []bench, names string) ([]bench, error) {
+	if names == "" {
+		return all, nil
+	}
+	want := strings.Split(names, ",")
+	var picked []bench
+	for _, b := range all {
+		if i := slices.Index(want, b.name); i >= 0 {
+			picked = append(picked, b)
+			want = slices.Delete(want, i, i+1)
+		}
+	}
+	if len(want) > 0 {
+		return nil, fmt.Errorf("%s: no such benchmark; see -list", strings.Join(want, ","))
+	}
+	return picked, nil
+}
+
+// measure runs the benchmarks one after the other. One that cannot run does not stop the others.
+func measure(ctx context.Context, o options, stdout, stderr io.Writer) (int, error) {
+	picked, err := selected(benches(), o.run)
+	if err != nil {
+		return 2, err
+	}
+	l, err := newLab(ctx, o, stderr)
+	if err != nil {
+		return 2, err
+	}
+	defer l.close()
+	rep := report{about: l.machine(ctx)}
+	code := 0
+	for _, b := range picked {
+		start := time.Now()
+		l.logf("%s: %s", b.name, b.about)
+		rows, err := b.run(ctx, l)
+		rep.add(b.name, rows)
+		if err != nil {
+			code = 2
+			rep.failed = append(rep.failed, fmt.Sprintf("%s could not be measured: %v", b.name, err))
+			l.logf("%s: %v", b.name, err)
+		}
+		l.logf("%s: took %.0f s", b.name, time.Since(start).Seconds())
+		if ctx.Err() != nil {
+			return 2, context.Cause(ctx)
+		}
+	}
+	rep.write(stdout)
+	if o.out != "" {
+		if err := rep.writeFile(filepath.Clean(o.out)); err != nil {
+			return 2, err
+		}
+	}
+	if code == 0 && o.strict && rep.missed() {
+		code = 1
+	}
+	return code, nil
+}

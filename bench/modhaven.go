@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"time"
+)
+
+// A server is a running process and where it answers.
+type server struct {
+	*process
+	addr string // host:port
+}
+
+func (s *server) url() string { return "http://" + s.addr }
+
+// startModhaven starts an empty or filled Modhaven over state and waits until it is ready.
+func (l *lab) startModhaven(ctx context.Context, state, upstream string) (*server, error) {
+	s, err := l.execModhaven(state, upstream)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.until(ctx, "/readyz", time.Millisecond, 10*time.Second, s.ready); err != nil {
+		s.stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+// execModhaven starts Modhaven and does not wait.
+func (l *lab) execModhaven(state, upstream string) (*server, error) {
+	addr, err := freeAddr()
+	if err != nil {
+		return nil, err
+	}
+	p, err := l.spawn("modhaven", nil, l.modhaven, "serve",
+		"--listen", addr, "--state", state, "--upstreams", upstream, "--sumdb", "off")
+	if err != nil {
+		return nil, err
+	}
+	return &server{p, addr}, nil
+}
+
+// ready reports whether /readyz answers 200 now. It uses a connection of its own.
+func (s *server) ready() bool {
+	conn, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		return false
+	}
+	conn.Close()
+	c := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Second}
+	resp, err := c.Get(s.url() + "/readyz")
+	if err != nil {
+		return false
+	}
+	resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
+}
