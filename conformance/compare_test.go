@@ -1,0 +1,116 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestCompare(t *testing.T) {
+	base := map[string]outcome{
+		"pass": passed, "fails": failed, "gone": passed, "skips": passed, "skipped": skipped, "badskip": skipped,
+		"may": passed, "needless": passed, "overtls": passed, "broken": failed, "healed": failed,
+	}
+	got := map[string]outcome{
+		"pass": passed, "fails": passed, "skips": skipped, "skipped": skipped, "badskip": failed,
+		"may": failed, "needless": passed, "overtls": failed, "broken": failed, "healed": passed,
+	}
+	scripts := []string{"pass", "gone", "skips", "skipped", "badskip", "may", "needless", "overtls", "broken", "healed"}
+	allowed := map[string]allowance{"may": {}, "needless": {}, "overtls": {tls: true}}
+
+	plain := compare(base, got, scripts, allowed, false)
+	want := comparison{
+		regressed: []string{"badskip", "gone", "overtls", "skips"}, excused: []string{"may"},
+		unneeded: []string{"needless"}, broken: []string{"broken"},
+	}
+	if diff := cmp.Diff(want, plain, cmp.AllowUnexported(comparison{})); diff != "" {
+		t.Errorf("plain (-want +got):\n%s", diff)
+	}
+	overTLS := compare(base, got, scripts, allowed, true)
+	if want := []string{"may", "overtls"}; !slices.Equal(overTLS.excused, want) {
+		t.Errorf("excused over TLS: %q, want %q", overTLS.excused, want)
+	}
+}
+
+func TestTotals(t *testing.T) {
+	base := map[string]outcome{"a": passed, "b": passed, "c": passed, "d": skipped, "e": failed, "f": passed}
+	passes := []comparison{
+		{regressed: []string{"b"}},
+		{regressed: []string{"c"}, excused: []string{"f"}},
+	}
+	pass, fail, skip := totals(base, passes)
+	if pass != 1 || fail != 2 || skip != 3 {
+		t.Errorf("got %d, %d, %d; want 1 passed, 2 failed, 3 skipped", pass, fail, skip)
+	}
+	if base["b"] != passed {
+		t.Error("totals changed the baseline")
+	}
+}
+
+func TestParseAllowed(t *testing.T) {
+	got, err := parseAllowed("# why\n\nmod_a: because: so\n  mod_b/tls:  over TLS  \n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]allowance{
+		"mod_a": {script: "mod_a", reason: "because: so"},
+		"mod_b": {script: "mod_b", tls: true, reason: "over TLS"},
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(allowance{})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for _, bad := range []string{"mod_a", "mod_a:", "mod_a: x\nmod_a: y", "mod a: x", "mod_a/h2: x"} {
+		if _, err := parseAllowed(bad); err == nil || !strings.HasPrefix(err.Error(), "allowed.txt:") {
+			t.Errorf("%q: error %v, want one that names the line", bad, err)
+		}
+	}
+}
+
+// The list in force must parse, name scripts that exist, and stay short.
+func TestAllowedFile(t *testing.T) {
+	allowed, err := parseAllowed(allowedText)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(allowed) > 8 {
+		t.Errorf("allowed.txt has %d scripts: a list this long hides regressions", len(allowed))
+	}
+	g, err := findGo(t.Context())
+	if err != nil {
+		t.Skip(err)
+	}
+	texts, err := g.scripts(regexpAll)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for script := range allowed {
+		if _, ok := texts[script]; !ok {
+			t.Errorf("allowed.txt: %s: %s has no such script", script, g.version)
+		}
+	}
+}
+
+func FuzzParseAllowed(f *testing.F) {
+	f.Add(allowedText)
+	f.Add("a: b\nc/tls: d")
+	f.Fuzz(func(t *testing.T, text string) {
+		allowed, err := parseAllowed(text)
+		if err != nil {
+			return
+		}
+		var lines []string
+		for _, a := range allowed {
+			name := a.script
+			if a.tls {
+				name += "/tls"
+			}
+			lines = append(lines, name+": "+a.reason)
+		}
+		again, err := parseAllowed(strings.Join(lines, "\n"))
+		if diff := cmp.Diff(allowed, again, cmp.AllowUnexported(allowance{})); err != nil || diff != "" {
+			t.Errorf("printed and parsed again: %v\n%s", err, diff)
+		}
+	})
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// hooks is a file added to cmd/go's tests; the edits call what it declares.
+//
+//go:embed hooks/hooks_test.go.txt
+var hooks string
+
+const hooksFile = "modhaven_conformance_test.go"
+
+// An edit replaces one place in one of cmd/go's test files.
+type edit struct {
+	file     string
+	old, new string
+}
+
+// edits let a script's GOPROXY be set from outside, and cut off the external
+// network, which long mode would use for a few scripts. cmd/go's own way to
+// its test proxy stays as it is: the plan overrides it for every script, and a
+// script that is not in the plan fails.
+func edits() []edit {
+	const dirs = "telemetryDir := initScriptDirs(t, s)\n"
+	const network = "if !testenv.HasExternalNetwork() {"
+	return []edit{
+		{"script_test.go", dirs, dirs + "\t\t\tconformanceScript(t, s, name)\n"},
+		{"scriptconds_test.go", network, "if conformanceOffline() || !testenv.HasExternalNetwork() {"},
+	}
+}
+
+// apply returns src with the edit made, or an error unless there is exactly
+// one place for it: a Go version with other test files needs other edits.
+func (e edit) apply(src string) (string, error) {
+	if n := strings.Count(src, e.old); n != 1 {
+		return "", fmt.Errorf("%s: %q occurs %d times, want once: the edit does not fit this Go version", e.file, e.old, n)
+	}
+	return strings.Replace(src, e.old, e.new, 1), nil
+}
+
+// A testBinary is cmd/go's test binary with the edits, and its cache directory.
+type testBinary struct {
+	path string
+	dir  string
+}
+
+// buildBinary returns the test binary for g, building it if it is not in cache.
+func buildBinary(ctx context.Context, g goTree, cache string, say func(string, ...any)) (testBinary, error) {
+	dir := filepath.Join(cache, fmt.Sprintf("%s-%s-%s-%s", g.version, runtime.GOOS, runtime.GOARCH, editsHash(g)))
+	b := testBinary{path: filepath.Join(dir, "cmdgo.test"), dir: dir}
+	if info, err := os.Stat(b.path); err == nil && info.Mode().IsRegular() {
+		return b, nil
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return b, err
+	}
+	say("building cmd/go's test binary of %s (once; about a minute)", g.version)
+	work, err := os.MkdirTemp(dir, "build-")
+	if err != nil {
+		return b, err
+	}
+	defer os.RemoveAll(work)
+	overlay, err := writeOverlay(g, work)
+	if err != nil {
+		return b, err
+	}
+	tmp := filepath.Join(work, "cmdgo.test")
+	if err := compile(ctx, g, overlay, tmp); err != nil {
+		return b, err
+	}
+	return b, os.Rename(tmp, b.path)
+}
+
+func compile(ctx context.Context, g goTree, overlay, out string) error {
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Minute)
+	defer cancel()
+	cmd := command(ctx, g.tool, "test", "-c", "-overlay", overlay, "-o", out, "cmd/go")
+	cmd.Dir = g.cmdgo
+	cmd.Env = cleanEnv("GOFLAGS=", "GOWORK=off", "GOTOOLCHAIN=local", "GOENV=off")
+	if msg, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go test -c cmd/go: %w\n%s", err, indent(lastLines(string(msg), 15)))
+	}
+	return nil
+}
+
+// writeOverlay makes the edited files in dir and returns the overlay file that names them.
+func writeOverlay(g goTree, dir string) (string, error) {
+	replace := map[string]string{}
+	add := func(name, text string) error {
+		to := filepath.Join(dir, name)
+		replace[filepath.Join(g.cmdgo, name)] = to
+		return os.WriteFile(to, []byte(text), 0o644)
+	}
+	for _, e := range edits() {
+		src, err := os.ReadFile(filepath.Join(g.cmdgo, e.file))
+		if err != nil {
+			return "", err
+		}
+		text, err := e.apply(string(src))
+		if err != nil {
+			return "", err
+		}
+		if err := add(e.file, text); err != nil {
+			return "", err
+		}
+	}
+	if err := add(hooksFile, hooks); err != nil {
+		return "", err
+	}
+	data, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		return "", err
+	}
+	file := filepath.Join(dir, "overlay.json")
+	return file, os.WriteFile(file, data, 0o644)
+}
+
+// editsHash names what goes into the binary besides the Go version.
+func editsHash(g goTree) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%q %q", g.root, hooks)
+	for _, e := range edits() {
+		fmt.Fprintf(h, " %q", e)
+	}
+	return fmt.Sprintf("%x", h.Sum(nil)[:6])
+}
