@@ -101,9 +101,9 @@ func Hang(n int64) Fault { return at(n, (*writer).hang) }
 func Reset(n int64) Fault { return at(n, (*writer).reset) }
 
 // Close ends the connection in order (FIN, without TLS's farewell) when n bytes have
-// been sent. All n reach the client, which can see by the missing length, last chunk or
-// stream end that there should be more.
-func Close(n int64) Fault { return at(n, (*writer).closeConn) }
+// been sent; of an HTTP/2 connection it ends that stream only. All n reach the client, which
+// can see by the missing length, last chunk or stream end that there should be more.
+func Close(n int64) Fault { return at(n, (*writer).cut) }
 
 // Truncate sends the first n bytes as if they were all: the answer looks whole.
 func Truncate(n int64) Fault { return fault(func(p *plan) { p.limit = n }) }

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 
-	"golang.org/x/mod/module"
 	"golang.org/x/tools/txtar"
 )
 
@@ -113,5 +112,5 @@ func ParseModule(data []byte) (Module, error) {
 			m.Files[f.Name] = data
 		}
 	}
-	return m, module.Check(m.Path, m.Version)
+	return m, m.check()
 }

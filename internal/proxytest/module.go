@@ -67,9 +67,17 @@ func (m Module) Name(ext string) string {
 	return p + "." + ext
 }
 
+// check reports whether m can be a version of a module at all.
+func (m Module) check() error {
+	if m.Version != module.CanonicalVersion(m.Version) {
+		return fmt.Errorf("version %q is not canonical", m.Version)
+	}
+	return module.Check(m.Path, m.Version)
+}
+
 // complete returns m with Mod, Info and Zip as they are served.
 func (m Module) complete() (Module, error) {
-	if err := module.Check(m.Path, m.Version); err != nil {
+	if err := m.check(); err != nil {
 		return m, err
 	}
 	if m.Mod == "" {

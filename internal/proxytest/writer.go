@@ -135,7 +135,12 @@ func (w *writer) pace() {
 		w.begin = time.Now()
 	}
 	w.Flush()
-	w.wait(time.Until(w.begin.Add(time.Duration(float64(w.off) / float64(w.plan.piece) * float64(w.plan.every)))))
+	sent := w.off
+	if w.limit >= 0 {
+		sent = min(sent, w.limit)
+	}
+	due := time.Duration(float64(sent) / float64(w.plan.piece) * float64(w.plan.every))
+	w.wait(time.Until(w.begin.Add(due)))
 }
 
 // Flush sends what has been written.
@@ -179,10 +184,15 @@ func (w *writer) reset() {
 	if c, ok := w.conn().(*net.TCPConn); ok {
 		_ = c.SetLinger(0)
 	}
-	w.closeConn()
+	w.conn().Close()
+	panic(http.ErrAbortHandler)
 }
 
-func (w *writer) closeConn() {
-	w.conn().Close()
+// cut leaves other streams alone, since net/http's client drops what it has buffered of
+// a stream when the connection under it ends.
+func (w *writer) cut() {
+	if w.r.ProtoMajor == 1 {
+		w.conn().Close()
+	}
 	panic(http.ErrAbortHandler)
 }
