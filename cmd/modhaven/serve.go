@@ -46,7 +46,7 @@ func serveCommand(p *process) *cobra.Command {
 		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
 		context.AfterFunc(ctx, stop) // the second signal kills
-		return runServe(ctx, cfg, p.out, p.err)
+		return p.runServe(ctx, cfg)
 	}
 	return cmd
 }

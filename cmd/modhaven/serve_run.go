@@ -1,14 +1,122 @@
 package main
 
 import (
+	"bytes"
 	"context"
-	"errors"
+	"fmt"
 	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
 
 	"github.com/modhaven/modhaven/internal/config"
+	"github.com/modhaven/modhaven/internal/goproxy"
+	"github.com/modhaven/modhaven/internal/server"
 )
 
-// runServe runs the server until ctx ends. It is written together with wire.go.
-func runServe(_ context.Context, _ *config.Config, _, _ io.Writer) error {
-	return errors.New("serve: not built yet")
+// probeTime is how long an upstream may take to answer at the start before its user is told.
+const probeTime = 3 * time.Second
+
+func bytesSection(b []byte) *io.SectionReader {
+	return io.NewSectionReader(bytes.NewReader(b), 0, int64(len(b)))
+}
+
+// runServe serves until ctx ends, then lets what runs finish.
+func (p *process) runServe(ctx context.Context, cfg *config.Config) error {
+	log := newLog(cfg, p.err)
+	ln, err := server.Listen(cfg.Listen, cfg.Connections)
+	if err != nil {
+		return fmt.Errorf("listen %s: %w; choose another address with --listen", cfg.Listen, err)
+	}
+	defer ln.Close()
+	var certs *server.Certs
+	if cfg.TLS() {
+		if certs, err = server.NewCerts(cfg.TLSCert, cfg.TLSKey, log); err != nil {
+			return err
+		}
+	}
+	hv, err := newHaven(cfg, log, watchers{observe: accessLog(log)})
+	if err != nil {
+		return err
+	}
+	defer hv.close()
+	p.announce(cfg, ln.Addr(), hv)
+	go p.probeUpstream(ctx, hv)
+	err = server.Serve(ctx, server.NewHTTP(hv.handler, certs, log), ln, cfg.Drain)
+	if err != nil {
+		log.Warn("ended", "err", err)
+	}
+	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.Drain)
+	defer cancel()
+	if hv.service.Drain(late) != nil {
+		log.Warn("some downloads did not finish and were dropped", "after", cfg.Drain)
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// newLog returns the logger that the configuration asks for.
+func newLog(cfg *config.Config, w io.Writer) *slog.Logger {
+	var level slog.Level
+	level.UnmarshalText([]byte(cfg.LogLevel)) // checked by config
+	o := &slog.HandlerOptions{Level: level}
+	if cfg.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+// accessLog logs each request at level debug; nil where that level is off.
+func accessLog(log *slog.Logger) func(server.Access) {
+	if !log.Enabled(context.Background(), slog.LevelDebug) {
+		return nil
+	}
+	return func(a server.Access) {
+		log.Debug("answered", "method", a.Method, "path", a.Path, "status", a.Status, "bytes", a.Bytes, "stored", a.Stored, "took", a.Took)
+	}
+}
+
+// announce prints what a person needs to use the server.
+func (p *process) announce(cfg *config.Config, addr net.Addr, hv *haven) {
+	scheme := "http"
+	if cfg.TLS() {
+		scheme = "https"
+	}
+	fmt.Fprintln(p.err, p.msg.Sprintf("listening on %s, state in %s, upstreams %s", scheme+"://"+addr.String(), hv.state.Dir, redactList(hv.upstreams)))
+	fmt.Fprintln(p.out, "export GOPROXY="+scheme+"://"+addr.String())
+}
+
+func redactList(ups []goproxy.Upstream) string {
+	clean := make([]goproxy.Upstream, len(ups))
+	for i, u := range ups {
+		clean[i] = u
+		clean[i].URL = goproxy.Redact(u.URL)
+	}
+	return goproxy.FormatUpstreams(clean)
+}
+
+// probeUpstream asks the first upstream for anything at all, and says so where nothing comes: most often a network that blocks it.
+func (p *process) probeUpstream(ctx context.Context, hv *haven) {
+	if hv.upstreams[0].URL == goproxy.Direct || hv.upstreams[0].URL == goproxy.Off {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, hv.upstreams[0].URL+"/", nil)
+	if err != nil {
+		return
+	}
+	resp, err := hv.transport.RoundTrip(req)
+	if err == nil {
+		resp.Body.Close()
+		return
+	}
+	if context.Cause(ctx) == context.Canceled {
+		return // shutting down
+	}
+	fmt.Fprintln(p.err, p.msg.Sprintf("the upstream %s does not answer (%v)", goproxy.Redact(hv.upstreams[0].URL), err))
+	fmt.Fprintln(p.err, p.msg.Sprintf("in mainland China use: %s", "modhaven serve --upstreams cn"))
 }

@@ -226,17 +226,22 @@ func (s *spool) Reset() error {
 	return nil
 }
 
-// setComplete says that all bytes have arrived, and returns how many and in which restart.
-func (s *spool) setComplete() (n int64, restart int, err error) {
+// setComplete says that all bytes have arrived, and returns how many.
+func (s *spool) setComplete() (n int64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n = s.have.prefix()
 	if s.size >= 0 && n != s.size {
-		return n, s.restarts, &goproxy.Wrong{Reason: fmt.Sprintf("%d of %d bytes arrived", n, s.size)}
+		return n, &goproxy.Wrong{Reason: fmt.Sprintf("%d of %d bytes arrived", n, s.size)}
+	}
+	if s.file != nil { // an earlier attempt may have left more behind
+		if err := s.file.Truncate(n); err != nil {
+			return n, &goproxy.Unavailable{Reason: fmt.Sprintf("the spool directory %s: %v", s.dir, err), Err: err}
+		}
 	}
 	s.complete = true
 	s.broadcast()
-	return n, s.restarts, nil
+	return n, nil
 }
 
 // release lets readers have the bytes before n, of the given restart.
@@ -270,13 +275,19 @@ func (s *spool) content() (src *io.SectionReader, file *os.File) {
 	return io.NewSectionReader(bytes.NewReader(s.mem), 0, s.have.prefix()), nil
 }
 
-// use counts a user; each calls done once.
-func (s *spool) use() {
+func (s *spool) restartCount() int {
 	s.mu.Lock()
-	s.users++
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	return s.restarts
 }
 
+func (s *spool) sizeNow() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.size
+}
+
+// done is called once by the fill and by each follower; the last one removes the file.
 func (s *spool) done() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -249,6 +249,12 @@ func length(resp *http.Response) int64 {
 	return resp.ContentLength
 }
 
+// Get returns the file called name below the proxy's address, of at most max bytes. It serves what is no
+// module file: a checksum database's answers.
+func (h *HTTP) Get(ctx context.Context, name string, max int64) ([]byte, error) {
+	return h.small(ctx, name, max)
+}
+
 // small fetches a file into memory.
 func (h *HTTP) small(ctx context.Context, name string, max int64) ([]byte, error) {
 	resp, err := h.do(ctx, http.MethodGet, name, h.timeouts.First)

@@ -1,0 +1,223 @@
+package proxy
+
+import (
+	"archive/zip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/mod/module"
+	"golang.org/x/mod/sumdb/dirhash"
+	modzip "golang.org/x/mod/zip"
+
+	"github.com/modhaven/modhaven/internal/goproxy"
+	"github.com/modhaven/modhaven/internal/store"
+)
+
+// checked is the Sink of a fill: a spool whose bytes are read while they arrive, and judged at the end.
+type checked struct {
+	ctx      context.Context
+	file     goproxy.File
+	spool    *spool
+	verifier Verifier
+	want     chan wanted // nil until asked
+	scan     chan scanResult
+
+	headOnce sync.Once
+	headed   chan struct{}
+	streamed atomic.Int64 // the size announced to clients when the answer began early
+	etag     string       // set by Check
+}
+
+type wanted struct {
+	Want
+	err error
+}
+
+type scanResult struct {
+	*zipScan
+	err error
+}
+
+func newChecked(ctx context.Context, fl *fill, v Verifier) *checked {
+	return &checked{ctx: ctx, file: fl.file, spool: fl.spool, verifier: v, headed: fl.headed}
+}
+
+// head lets clients be answered.
+func (c *checked) head() { c.headOnce.Do(func() { close(c.headed) }) }
+
+// SetSize implements goproxy.Sink.
+func (c *checked) SetSize(n int64) error {
+	c.begin()
+	return c.spool.SetSize(n)
+}
+
+// WriteAt implements goproxy.Sink.
+func (c *checked) WriteAt(b []byte, off int64) (int, error) {
+	c.begin()
+	return c.spool.WriteAt(b, off)
+}
+
+// Reset implements goproxy.Sink.
+func (c *checked) Reset() error {
+	c.scan = nil
+	return c.spool.Reset()
+}
+
+// begin starts what goes on while bytes arrive: the question what they must be, and the reading of a zip.
+func (c *checked) begin() {
+	if c.want == nil && c.verifier != nil && c.file.Kind != goproxy.Info {
+		c.want = make(chan wanted, 1)
+		go func() {
+			w, err := c.verifier.Want(c.ctx, c.file.Version)
+			c.want <- wanted{w, err}
+		}()
+	}
+	if c.scan != nil || c.file.Kind != goproxy.Zip {
+		return
+	}
+	c.scan = make(chan scanResult, 1)
+	restart := c.spool.restartCount()
+	go func(result chan<- scanResult) {
+		s, err := scanZip(&arrivals{ctx: c.ctx, spool: c.spool, restart: restart}, func(n int64) { c.release(n, restart) })
+		result <- scanResult{s, err}
+	}(c.scan)
+}
+
+// release lets clients have a large zip up to n, but for its end.
+func (c *checked) release(n int64, restart int) {
+	size := c.spool.sizeNow()
+	if size < streamFrom {
+		return
+	}
+	if n = min(n, size-heldBack); n <= 0 {
+		return
+	}
+	c.spool.release(n, restart)
+	c.streamed.CompareAndSwap(0, size)
+	c.head()
+}
+
+// Check implements goproxy.Sink.
+func (c *checked) Check(ctx context.Context, from string) error {
+	c.begin() // an empty file was never written
+	n, err := c.spool.setComplete()
+	if err != nil {
+		return err
+	}
+	switch c.file.Kind {
+	case goproxy.Info:
+		return c.checkInfo()
+	case goproxy.Mod:
+		return c.checkMod(ctx)
+	}
+	return c.checkZip(ctx, n)
+}
+
+func (c *checked) bytes() ([]byte, error) {
+	src, _ := c.spool.content()
+	b, err := io.ReadAll(src)
+	if err != nil {
+		return nil, &goproxy.Unavailable{Reason: "reading the spool: " + err.Error(), Err: err}
+	}
+	c.etag = store.ETag(b)
+	return b, nil
+}
+
+func (c *checked) checkInfo() error {
+	b, err := c.bytes()
+	if err != nil {
+		return err
+	}
+	return goproxy.CheckInfo(b, c.file.Path, c.file.Version.Version)
+}
+
+func (c *checked) checkMod(ctx context.Context) error {
+	b, err := c.bytes()
+	if err != nil {
+		return err
+	}
+	if err := goproxy.CheckMod(b); err != nil {
+		return err
+	}
+	want, err := c.wanted(ctx)
+	if err != nil || want.Mod == "" {
+		return err
+	}
+	h1, err := dirhash.Hash1([]string{"go.mod"}, func(string) (io.ReadCloser, error) { return goproxy.NewBytes(b), nil })
+	if err != nil {
+		return err
+	}
+	return mismatch(c.file, want.Mod, h1, want.By)
+}
+
+// checkZip judges a zip of n bytes as the go command does, and by its hash.
+func (c *checked) checkZip(ctx context.Context, n int64) error {
+	var scan scanResult
+	select {
+	case scan = <-c.scan:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if scan.err != nil {
+		return &goproxy.Unavailable{Reason: "reading the spool: " + scan.err.Error(), Err: scan.err}
+	}
+	c.etag = scan.etag
+	src, file := c.spool.content()
+	z, err := zip.NewReader(src, n)
+	if err != nil {
+		return &goproxy.Wrong{Reason: fmt.Sprintf("no valid zip of %d bytes came: %v", n, err)}
+	}
+	if err := checkNames(c.file.Version, file); err != nil {
+		return err
+	}
+	h1, err := scan.h1(z)
+	if err != nil {
+		return &goproxy.Wrong{Reason: fmt.Sprintf("the zip cannot be unpacked: %v", err)}
+	}
+	want, err := c.wanted(ctx)
+	if err != nil || want.Zip == "" {
+		return err
+	}
+	return mismatch(c.file, want.Zip, h1, want.By)
+}
+
+// checkNames applies the rules for names and sizes in a module's zip, https://go.dev/ref/mod#zip-files.
+func checkNames(m module.Version, file *os.File) error {
+	checked, err := modzip.CheckZip(m, file.Name())
+	if err == nil {
+		err = checked.Err()
+	}
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
+		return &goproxy.Unavailable{Reason: "reading the spool: " + err.Error(), Err: err}
+	}
+	if err != nil {
+		return &goproxy.Wrong{Reason: fmt.Sprintf("the zip breaks the rules for modules: %v", err)}
+	}
+	return nil
+}
+
+// wanted waits for what the verifier says.
+func (c *checked) wanted(ctx context.Context) (Want, error) {
+	if c.want == nil {
+		return Want{}, nil
+	}
+	select {
+	case w := <-c.want:
+		c.want <- w // for the next attempt
+		return w.Want, w.err
+	case <-ctx.Done():
+		return Want{}, context.Cause(ctx)
+	}
+}
+
+func mismatch(f goproxy.File, want, got, by string) error {
+	if want == got {
+		return nil
+	}
+	return &goproxy.Wrong{Reason: fmt.Sprintf("%s: its hash is %s, %s says %s", f, got, by, want)}
+}

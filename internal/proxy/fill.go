@@ -1,0 +1,205 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"time"
+
+	"github.com/modhaven/modhaven/internal/goproxy"
+	"github.com/modhaven/modhaven/internal/store"
+)
+
+const (
+	// A zip of this size and more is answered before it is whole.
+	streamFrom = 8 << 20
+	// heldBack is at least how much of its end waits for the last check.
+	heldBack = 64 << 10
+)
+
+// A fill fetches one file for all who ask. It belongs to none of them.
+type fill struct {
+	file  goproxy.File
+	spool *spool
+	sink  *checked
+
+	headed chan struct{} // closed when clients can be answered
+	ended  chan struct{} // closed when the fetch is over; err and meta are set
+
+	waiters int // guarded by Service.mu: requests that wait for headed
+	stored  bool
+	meta    goproxy.Meta
+	err     error
+}
+
+// fill joins the fill of a file, or leads it.
+func (s *Service) fill(ctx context.Context, f goproxy.File) (*goproxy.Content, error) {
+	s.mu.Lock()
+	fl := s.fills[f]
+	if fl == nil {
+		fl = s.newFill(f)
+		if !s.startLocked(func() { s.lead(fl) }) {
+			s.mu.Unlock()
+			return nil, errClosed
+		}
+		s.fills[f] = fl
+	}
+	fl.waiters++
+	s.mu.Unlock()
+	defer s.leave(fl)
+	select {
+	case <-fl.headed:
+		return s.answer(ctx, fl)
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+func (s *Service) newFill(f goproxy.File) *fill {
+	small := int64(smallSpool)
+	if f.Kind == goproxy.Zip {
+		small = 0 // it is checked by name
+	}
+	fl := &fill{file: f, headed: make(chan struct{}), ended: make(chan struct{})}
+	fl.spool = newSpool(s.o.Spool, f.Kind.MaxSize(), small, s.spare)
+	fl.sink = newChecked(s.ctx, fl, s.o.Verifier)
+	return fl
+}
+
+func (s *Service) leave(fl *fill) {
+	s.mu.Lock()
+	fl.waiters--
+	s.mu.Unlock()
+}
+
+// lead does the work of a fill: fetch and check, let the clients go, store.
+func (s *Service) lead(fl *fill) {
+	defer fl.spool.done()
+	if s.alreadyStored(fl) {
+		s.forgetFill(fl)
+		return
+	}
+	start := time.Now()
+	meta, err := s.fetch(fl)
+	s.remember(fl.file.Path, fl.file.Name(), err)
+	fl.end(meta, err)
+	if err != nil {
+		s.forgetFill(fl)
+		s.failed(fl.file.Path, fl.file.Name(), err)
+		return
+	}
+	s.o.Log.Info("fetched", "file", fl.file.String(), "from", meta.From, "bytes", fl.meta.Size, "took", time.Since(start).Round(time.Millisecond))
+	s.o.Recorder.Record(Event{What: Fetched, Path: fl.file.Path, Name: fl.file.Name(), From: meta.From, Size: fl.meta.Size})
+	s.keep(fl)
+	s.forgetFill(fl)
+	if fl.file.Kind == goproxy.Info {
+		s.answers.exists(fl.file.Version)
+	}
+}
+
+// alreadyStored sees whether another fill, or another process, stored the file since it was missed.
+func (s *Service) alreadyStored(fl *fill) bool {
+	if _, err := s.files.Stat(s.ctx, fileName(fl.file)); err != nil {
+		return false
+	}
+	fl.stored = true
+	fl.end(goproxy.Meta{}, nil)
+	return true
+}
+
+func (s *Service) fetch(fl *fill) (goproxy.Meta, error) {
+	if err := s.slots.acquire(s.ctx); err != nil {
+		return goproxy.Meta{}, err
+	}
+	defer s.slots.release()
+	if s.abandoned(fl) {
+		return goproxy.Meta{}, errAbandoned
+	}
+	meta, err := s.o.Fetcher.Fetch(s.ctx, fl.file, fl.sink)
+	if err != nil && s.ctx.Err() != nil {
+		err = errClosed
+	}
+	return meta, err
+}
+
+var errAbandoned = &goproxy.Unavailable{Reason: "nobody waits for it any more"}
+
+// abandoned takes a fill out that has not begun and that nobody waits for.
+func (s *Service) abandoned(fl *fill) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if fl.waiters > 0 {
+		return false
+	}
+	delete(s.fills, fl.file)
+	return true
+}
+
+// forgetFill ends joining: from now on the store, or a new fill, answers.
+func (s *Service) forgetFill(fl *fill) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fills[fl.file] == fl {
+		delete(s.fills, fl.file)
+	}
+}
+
+// end lets everyone go who waits for the fill.
+func (fl *fill) end(meta goproxy.Meta, err error) {
+	fl.meta, fl.err = meta, err
+	if err == nil && !fl.stored {
+		src, _ := fl.spool.content()
+		fl.meta.Size, fl.meta.ETag = src.Size(), fl.sink.etag
+	}
+	fl.spool.finish(err)
+	close(fl.ended)
+	fl.sink.head()
+}
+
+// keep stores a file that is whole and right. Clients have theirs whether or not that works.
+func (s *Service) keep(fl *fill) {
+	src, _ := fl.spool.content()
+	err := s.files.Put(context.WithoutCancel(s.ctx), fileName(fl.file), src, store.PutOptions{ETag: fl.meta.ETag})
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		s.o.Log.Error("the store takes no file; clients were answered all the same", "file", fl.file.String(), "err", err)
+		s.o.Recorder.Record(Event{What: StoreFailed, Path: fl.file.Path, Name: fl.file.Name(), Err: err})
+	}
+}
+
+// failed reports a fetch that did not work out.
+func (s *Service) failed(path, name string, err error) {
+	var nf *goproxy.NotFound
+	if errors.As(err, &nf) || err == errClosed || err == errAbandoned {
+		return
+	}
+	level := s.o.Log.Warn
+	var w *goproxy.Wrong
+	if errors.As(err, &w) {
+		level = s.o.Log.Error
+	}
+	level("not fetched", "name", name, "err", err)
+	s.o.Recorder.Record(Event{What: Failed, Path: path, Name: name, Err: err})
+}
+
+// answer returns the content of a fill whose clients can be answered.
+func (s *Service) answer(ctx context.Context, fl *fill) (*goproxy.Content, error) {
+	select {
+	case <-fl.ended:
+	default: // a large zip on its way: its ETag is not known yet
+		size := fl.sink.streamed.Load()
+		return &goproxy.Content{Meta: goproxy.Meta{Size: size}, Body: fl.spool.follow(ctx, size)}, nil
+	}
+	if fl.err != nil {
+		return nil, fl.err
+	}
+	if fl.stored {
+		return s.files.Open(ctx, fileName(fl.file))
+	}
+	src, file := fl.spool.content()
+	if file == nil {
+		b, err := io.ReadAll(src)
+		return &goproxy.Content{Meta: fl.meta, Body: goproxy.NewBytes(b)}, err
+	}
+	return &goproxy.Content{Meta: fl.meta, Body: fl.spool.follow(ctx, fl.meta.Size)}, nil
+}

@@ -1,0 +1,243 @@
+// Package proxy is the order of steps: store, fill in flight, fill; fresh answer, upstream, stale answer.
+//
+// It knows neither HTTP nor where a Fetcher gets bytes from, and no other package knows its order of steps.
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/mod/module"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/modhaven/modhaven/internal/goproxy"
+	"github.com/modhaven/modhaven/internal/store"
+)
+
+// Options are what a Service is made of. Zero values of numbers and durations mean the default beside them.
+type Options struct {
+	Store    store.Store     // holds modules/ and queries/
+	Fetcher  goproxy.Fetcher // asked for what is not there
+	Spool    string          // directory of this process's own, for fills
+	Verifier Verifier        // may be nil: then a zip has to agree with itself alone
+	Recorder Recorder        // may be nil
+	Log      *slog.Logger
+
+	Fresh     time.Duration // how long a list or a query is not asked again; 1 minute
+	Budget    time.Duration // how long a client waits for a fresh list when there is a stale one; 3 s
+	Fills     int64         // how many upstream requests at once; 128
+	Waiting   int64         // how many wait for their turn; 4096
+	Memory    int64         // bytes of small files kept in memory; 16 MiB
+	SpareDisk int64         // bytes of memory for fills when the spool's disk is full; 64 MiB
+}
+
+func (o *Options) defaults() {
+	def(&o.Fresh, time.Minute)
+	def(&o.Budget, 3*time.Second)
+	def(&o.Fills, 128)
+	def(&o.Waiting, 4096)
+	def(&o.Memory, 16<<20)
+	def(&o.SpareDisk, 64<<20)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Recorder == nil {
+		o.Recorder = nobody{}
+	}
+}
+
+func def[T ~int64](v *T, d T) {
+	if *v == 0 {
+		*v = d
+	}
+}
+
+// A Verifier knows what the hashes of a version must be. Want is asked while the file is fetched.
+type Verifier interface {
+	Want(ctx context.Context, m module.Version) (Want, error)
+}
+
+// Want is what a version's files must be, as in go.sum ("h1:…"); an empty hash is not known.
+type Want struct {
+	Zip, Mod string
+	By       string // who says so
+	TreeSize int64  // of the checksum database that proves it
+}
+
+// A Recorder hears of what was done. It cannot fail a build.
+type Recorder interface{ Record(e Event) }
+
+// Event is one thing done for clients or with an upstream.
+type Event struct {
+	What EventKind
+	Path string // module
+	Name string // of the file, list or query
+	From string // upstream, "" where none was asked
+	Size int64
+	Err  error
+}
+
+// EventKind says what an Event is about.
+type EventKind uint8
+
+const (
+	Fetched   EventKind = iota // a file came from an upstream, checked
+	Refreshed                  // a list or query did
+	Failed                     // neither came; Err says why
+	ServedStale
+	StoreFailed // a file could not be stored, or what is stored not be read; nobody's build failed of it
+)
+
+type nobody struct{}
+
+func (nobody) Record(Event) {}
+
+// Service is the goproxy.Source of the server: what it knows comes from the store at once, what it does not from
+// the Fetcher, once for all who ask.
+type Service struct {
+	o       Options
+	files   store.Store // modules/: small files cached in memory
+	answers *answers
+	absent  *absences
+	slots   *slots
+	spare   *spare
+
+	ctx    context.Context // of all fills: they belong to no request
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+
+	mu     sync.Mutex // guards fills and closed
+	fills  map[goproxy.File]*fill
+	closed bool
+}
+
+var _ goproxy.Source = (*Service)(nil)
+
+// New returns a Service. Close it.
+func New(o Options) *Service {
+	o.defaults()
+	s := &Service{
+		o:      o,
+		files:  store.NewCache(o.Store, o.Memory),
+		absent: newAbsences(),
+		slots:  &slots{sem: semaphore.NewWeighted(o.Fills), max: o.Waiting},
+		spare:  newSpare(o.SpareDisk),
+		fills:  map[goproxy.File]*fill{},
+	}
+	s.answers = newAnswers(s)
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s
+}
+
+// Drain waits until the fills in flight have ended, or until ctx has.
+func (s *Service) Drain(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() { s.work.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Close ends all fills and waits for them. Nothing may be asked afterwards.
+func (s *Service) Close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.cancel()
+	s.work.Wait()
+}
+
+// start runs f as work that Drain and Close wait for; false after Close.
+func (s *Service) start(f func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.startLocked(f)
+}
+
+func (s *Service) startLocked(f func()) bool {
+	if s.closed {
+		return false
+	}
+	s.work.Go(f)
+	return true
+}
+
+var errClosed = &goproxy.Unavailable{Reason: "shutting down", RetryAfter: time.Second}
+
+// Open implements goproxy.Source.
+func (s *Service) Open(ctx context.Context, f goproxy.File) (*goproxy.Content, error) {
+	c, err := s.files.Open(ctx, fileName(f))
+	if err == nil {
+		return c, nil
+	}
+	s.storeTrouble(f, err)
+	if goproxy.FetchDisabled(ctx) {
+		return nil, notFetched()
+	}
+	if nf := s.absent.get(f.Path, f.Name()); nf != nil {
+		return nil, nf
+	}
+	return s.fill(ctx, f)
+}
+
+// Stat implements goproxy.Source.
+func (s *Service) Stat(ctx context.Context, f goproxy.File) (goproxy.Meta, error) {
+	m, err := s.files.Stat(ctx, fileName(f))
+	if err == nil {
+		return m, nil
+	}
+	s.storeTrouble(f, err)
+	if goproxy.FetchDisabled(ctx) {
+		return goproxy.Meta{}, notFetched()
+	}
+	if nf := s.absent.get(f.Path, f.Name()); nf != nil {
+		return goproxy.Meta{}, nf
+	}
+	if err := s.slots.acquire(ctx); err != nil {
+		return goproxy.Meta{}, err
+	}
+	defer s.slots.release()
+	m, err = s.o.Fetcher.Stat(ctx, f)
+	s.remember(f.Path, f.Name(), err)
+	return m, err
+}
+
+// List implements goproxy.Source.
+func (s *Service) List(ctx context.Context, path string) (*goproxy.Content, error) {
+	return s.answers.get(ctx, question{path: path, name: goproxy.ListName(path)})
+}
+
+// Query implements goproxy.Source.
+func (s *Service) Query(ctx context.Context, path, query string) (*goproxy.Content, error) {
+	return s.answers.get(ctx, question{path: path, query: query, name: goproxy.QueryName(path, query)})
+}
+
+func fileName(f goproxy.File) string { return "modules/" + f.Name() }
+
+func notFetched() error { return goproxy.Absent("not found: temporarily unavailable") }
+
+// storeTrouble reports a store that does not work. What it holds is fetched again meanwhile.
+func (s *Service) storeTrouble(f goproxy.File, err error) {
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	s.o.Log.Error("the store cannot be read", "file", f.String(), "err", err)
+	s.o.Recorder.Record(Event{What: StoreFailed, Path: f.Path, Name: f.Name(), Err: err})
+}
+
+// remember keeps an absence in memory for a while, or forgets those of a module that answered.
+func (s *Service) remember(path, name string, err error) {
+	var nf *goproxy.NotFound
+	if errors.As(err, &nf) {
+		s.absent.put(path, name, nf)
+	} else if err == nil {
+		s.absent.forget(path)
+	}
+}

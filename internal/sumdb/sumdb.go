@@ -1,0 +1,241 @@
+// Package sumdb answers for a checksum database below /sumdb/, from upstreams that have a copy and from the
+// database itself.
+//
+// It passes answers through without verifying them: the go command does. What it keeps is kept apart, as unverified.
+package sumdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/module"
+	"golang.org/x/mod/sumdb/tlog"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/modhaven/modhaven/internal/goproxy"
+	"github.com/modhaven/modhaven/internal/lru"
+)
+
+// A Remote is somewhere to ask. Get returns at most max bytes of the file called name there; its errors
+// are those of goproxy.Source.
+type Remote interface {
+	Get(ctx context.Context, name string, max int64) ([]byte, error)
+}
+
+// A Place is a Remote and what stands before the database's own names there: "sumdb/NAME/" on a
+// proxy, "" on the database.
+type Place struct {
+	Remote Remote
+	Prefix string
+}
+
+// A Keeper keeps answers across restarts. It cannot fail a request.
+type Keeper interface {
+	Load(ctx context.Context, name string) ([]byte, bool)
+	Save(ctx context.Context, name string, b []byte)
+}
+
+// Options are what a Proxy is made of.
+type Options struct {
+	DB      goproxy.SumDB
+	Places  []Place // asked in this order, each after any failure of the one before
+	Private string  // patterns as in GOPRIVATE, whose names are never sent anywhere
+	Keep    Keeper
+}
+
+const (
+	maxAnswer = 64 << 10 // a full tile has 8 KiB, a lookup less than 1
+	maxMemory = 8 << 20
+	// maxAsking is how many questions are under way at once.
+	maxAsking = 64
+	// patience ends a question that nobody may be waiting for any more.
+	patience = time.Minute
+)
+
+// Proxy passes the answers of one checksum database through.
+type Proxy struct {
+	o      Options
+	flight singleflight.Group
+	slots  chan struct{}
+	tiles  *lru.Cache[[]byte]
+}
+
+// New returns a Proxy.
+func New(o Options) *Proxy {
+	return &Proxy{o: o, slots: make(chan struct{}, maxAsking), tiles: lru.New(maxMemory, func(b []byte) int64 { return int64(len(b)) })}
+}
+
+// Answer answers what stands behind /sumdb/ in a URL's path, percent-decoded: "sum.golang.org/latest". The
+// name of a database may have slashes.
+func (p *Proxy) Answer(ctx context.Context, path string) (*goproxy.Content, error) {
+	name, ok := strings.CutPrefix(path, p.o.DB.Name+"/")
+	if !ok || p.o.DB.Name == "" {
+		return nil, goproxy.Absent("not found: no checksum database of that name is served here")
+	}
+	var b []byte
+	var err error
+	kind, rest, _ := strings.Cut(name, "/")
+	switch {
+	case name == "supported":
+	case name == "latest":
+		b, err = p.ask(ctx, name, checkLatest, true)
+	case kind == "lookup":
+		b, err = p.lookup(ctx, name, rest)
+	case kind == "tile":
+		b, err = p.tile(ctx, name)
+	default:
+		err = goproxy.Absent("not found: a checksum database answers supported, latest, lookup/ and tile/")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &goproxy.Content{Meta: goproxy.Meta{Size: int64(len(b))}, Body: goproxy.NewBytes(b)}, nil
+}
+
+func malformed(format string, args ...any) error {
+	return &goproxy.Refused{Status: http.StatusBadRequest, Reason: fmt.Sprintf(format, args...)}
+}
+
+// lookup answers lookup/MODULE@VERSION. A private name goes nowhere, in no spelling.
+func (p *Proxy) lookup(ctx context.Context, name, arg string) ([]byte, error) {
+	escPath, escVersion, ok := strings.Cut(arg, "@")
+	if !ok {
+		return nil, malformed("%s: a lookup is MODULE@VERSION", name)
+	}
+	path, err := module.UnescapePath(escPath)
+	if err != nil {
+		return nil, malformed("%s: %v", name, err)
+	}
+	version, err := module.UnescapeVersion(escVersion)
+	if err != nil {
+		return nil, malformed("%s: %v", name, err)
+	}
+	if goproxy.MatchesAny(p.o.Private, path) {
+		return nil, goproxy.Absent("not found: %s is private (%s) and its name is sent to no checksum database; set GONOSUMDB or GOPRIVATE for it", path, p.o.Private)
+	}
+	if !goproxy.Fits(path, version) {
+		return nil, malformed("%s: %s is not a canonical version of %s", name, version, path)
+	}
+	return p.ask(ctx, name, checkRecord, true)
+}
+
+// tile answers tile/H/L/N and its partial forms. A partial tile that is gone is the start of the full one.
+func (p *Proxy) tile(ctx context.Context, name string) ([]byte, error) {
+	t, err := tlog.ParseTilePath(name)
+	if err != nil {
+		return nil, malformed("%s: not a tile", name)
+	}
+	if b, ok := p.tiles.Get(name); ok {
+		return b, nil
+	}
+	full := t.W == 1<<t.H
+	if full {
+		if b, ok := p.o.Keep.Load(ctx, name); ok && checkTile(t)(b) == nil {
+			p.tiles.Put(name, b)
+			return b, nil
+		}
+	}
+	b, err := p.ask(ctx, name, checkTile(t), full)
+	var absent *goproxy.NotFound
+	if errors.As(err, &absent) && !full && t.L >= 0 {
+		whole := t
+		whole.W = 1 << t.H
+		if b, werr := p.tile(ctx, whole.Path()); werr == nil {
+			return b[:t.W*tlog.HashSize], nil
+		}
+	}
+	if err == nil {
+		p.tiles.Put(name, b)
+	}
+	return b, err
+}
+
+// ask asks place after place, once for all who ask now. What was kept of an earlier answer stands in where all
+// are in trouble.
+func (p *Proxy) ask(ctx context.Context, name string, check func([]byte) error, keep bool) ([]byte, error) {
+	ch := p.flight.DoChan(name, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+		defer cancel()
+		p.slots <- struct{}{}
+		defer func() { <-p.slots }()
+		b, err := p.walk(ctx, name, check)
+		if err == nil && keep {
+			p.o.Keep.Save(ctx, name, b)
+		}
+		return b, err
+	})
+	var r singleflight.Result
+	select {
+	case r = <-ch:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if r.Err == nil {
+		return r.Val.([]byte), nil
+	}
+	var absent *goproxy.NotFound
+	if keep && !errors.As(r.Err, &absent) {
+		if b, ok := p.o.Keep.Load(ctx, name); ok && check(b) == nil {
+			return b, nil
+		}
+	}
+	return nil, r.Err
+}
+
+// walk asks place after place. A proxy without a copy says 404, which only counts when all say so.
+func (p *Proxy) walk(ctx context.Context, name string, check func([]byte) error) ([]byte, error) {
+	var absent *goproxy.NotFound
+	var reasons []string
+	for _, place := range p.o.Places {
+		b, err := place.Remote.Get(ctx, place.Prefix+name, maxAnswer)
+		if err == nil {
+			err = check(b)
+		}
+		if err == nil {
+			return b, nil
+		}
+		var nf *goproxy.NotFound
+		if errors.As(err, &nf) {
+			absent = nf // the database itself comes last and says why
+			continue
+		}
+		reasons = append(reasons, strings.Join(strings.Fields(err.Error()), " "))
+	}
+	switch {
+	case len(reasons) > 0:
+		return nil, &goproxy.Unavailable{Reason: "checksum database " + p.o.DB.Name + ":\n" + strings.Join(reasons, "\n")}
+	case absent == nil:
+		return nil, &goproxy.Unavailable{Reason: "checksum database " + p.o.DB.Name + ": there is nobody to ask for it (upstreams: off)"}
+	}
+	return nil, absent
+}
+
+func checkRecord(b []byte) error {
+	if _, _, _, err := tlog.ParseRecord(b); err != nil {
+		return fmt.Errorf("no record came: %w", err)
+	}
+	return nil
+}
+
+func checkLatest(b []byte) error {
+	if _, err := tlog.ParseTree(b); err != nil {
+		return fmt.Errorf("no tree head came: %w", err)
+	}
+	return nil
+}
+
+func checkTile(t tlog.Tile) func([]byte) error {
+	return func(b []byte) error {
+		if t.L >= 0 && len(b) != t.W*tlog.HashSize {
+			return fmt.Errorf("a tile of %d bytes came, want %d", len(b), t.W*tlog.HashSize)
+		}
+		if len(b) == 0 || t.L < 0 && goproxy.IsHTML(b) {
+			return errors.New("no tile came")
+		}
+		return nil
+	}
+}
