@@ -1,0 +1,55 @@
+package arch
+
+// The table of DESIGN.md, "The layout". What is in no row may import internal/goproxy
+// alone, and the package it lies in, if any.
+var table = map[string][]string{
+	"internal/goproxy": {},
+	"internal/config":  {"internal/goproxy", "internal/msg"},
+	"internal/msg":     {},
+	"internal/proxy":   {"internal/goproxy", "internal/store"},
+
+	"internal/server":    over,
+	"internal/doctor":    over,
+	"internal/dashboard": over,
+	"internal/mirror":    over,
+
+	"internal/proxytest": {}, // so that a mistake of goproxy cannot hide itself in a test
+	"internal/storetest": {"internal/goproxy", "internal/store"},
+	"internal/arch":      {},
+	"internal/lru":       {},
+}
+
+// over is for what stands on types and interfaces only.
+var over = []string{"internal/goproxy", "internal/store", "internal/audit"}
+
+// leaves know nothing of modules and may be imported from everywhere but the bottom.
+var leaves = []string{"internal/lru"}
+
+// bottom is what lies below the leaves or beside them.
+var bottom = []string{"internal/goproxy", "internal/config", "internal/msg", "internal/lru", "internal/proxytest", "internal/arch"}
+
+// tests are the packages that only tests and tools use.
+var tests = []string{"internal/proxytest", "internal/storetest", "internal/arch"}
+
+// tools are the programs for developers. They and cmd may import everything.
+var tools = []string{"bench", "conformance"}
+
+// modules says who may import which other module, beside the common ones.
+var modules = map[string][]string{
+	"bench":              {"golang.org/x/tools"},
+	"cmd/modhaven":       {"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3", "golang.org/x/term", "golang.org/x/text"},
+	"conformance":        {"golang.org/x/tools"},
+	"internal/config":    {"github.com/goccy/go-yaml"},
+	"internal/msg":       {"golang.org/x/text"},
+	"internal/store":     {"github.com/gofrs/flock"},
+	"internal/proxytest": {"go.uber.org/goleak", "golang.org/x/tools"},
+}
+
+// common returns the modules that dir may import without being named: the Go project's
+// own small ones, of which the bottom takes golang.org/x/mod alone.
+func common(dir string) []string {
+	if dir == "internal/goproxy" {
+		return []string{"golang.org/x/mod"}
+	}
+	return []string{"golang.org/x/mod", "golang.org/x/sync", "golang.org/x/sys"}
+}
