@@ -30,7 +30,7 @@ func benchAbsent(ctx context.Context, l *lab) ([]row, error) {
 	}
 	defer up.stop()
 	a := &absentLab{hitsLab: h, up: up}
-	err = turns(l.rounds(5, 2),
+	err = l.turns(ctx, l.rounds(5, 2),
 		func(int) error { return a.under(ctx, &a.quiet, nil) },
 		func(r int) error {
 			return a.under(ctx, &a.flooded, &floodSettings{Rate: absentRate, Conns: absentConns, Salt: fmt.Sprintf("r%dn", r)})

@@ -161,3 +161,17 @@ func TestKibField(t *testing.T) {
 		t.Errorf("a missing field = %d, want 0", got)
 	}
 }
+
+func TestCPUClock(t *testing.T) {
+	busy, total := machineTicks("cpu  100 1 20 1000 50 2 3 4 9 9")
+	if busy != 130 || total != 1180 {
+		t.Errorf("machineTicks = %d, %d; want 130, 1180", busy, total)
+	}
+	if got := ownTicks("7 (a b) c) S 1 2 3 4 5 6 7 8 9 10 10 20 30 40 0"); got != 100 {
+		t.Errorf("ownTicks = %d, want 100", got)
+	}
+	then, now := cpuClock{busy: 10, total: 100, own: 5}, cpuClock{busy: 60, total: 200, own: 35}
+	if got := now.others(then); got != 0.2 {
+		t.Errorf("others = %v, want 0.2", got)
+	}
+}

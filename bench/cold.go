@@ -33,7 +33,7 @@ func (l *lab) startCold(p project, args ...string) (*coldLab, error) {
 
 // compare does the rounds.
 func (c *coldLab) compare(ctx context.Context, rounds int) error {
-	return turns(rounds,
+	return c.turns(ctx, rounds,
 		func(int) error { return c.goes(ctx, c.upstream.url(), &c.direct) },
 		func(int) error { return c.throughModhaven(ctx) },
 		func(int) error { return c.passThrough(ctx) })
@@ -57,23 +57,17 @@ func (c *coldLab) goes(ctx context.Context, proxy string, into *sample) error {
 // throughModhaven starts a new Modhaven with an empty state each time: its connections are
 // as cold as its store.
 func (c *coldLab) throughModhaven(ctx context.Context) error {
-	state, err := c.emptyState()
-	if err != nil {
+	return c.withEmpty(ctx, c.upstream.url(), func(m *server) error {
+		if _, err := c.upstream.take(); err != nil {
+			return err
+		}
+		if err := c.goes(ctx, m.url(), &c.through); err != nil {
+			return err
+		}
+		var err error
+		c.seen, err = c.upstream.take()
 		return err
-	}
-	m, err := c.startModhaven(ctx, state, c.upstream.url())
-	if err != nil {
-		return err
-	}
-	defer m.stop()
-	if _, err := c.upstream.take(); err != nil {
-		return err
-	}
-	if err := c.goes(ctx, m.url(), &c.through); err != nil {
-		return fmt.Errorf("%w\n%w", err, m.failure("the server's log ends with"))
-	}
-	c.seen, err = c.upstream.take()
-	return err
+	})
 }
 
 // passThrough shows what one process more on the way costs on this machine by itself.

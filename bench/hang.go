@@ -25,7 +25,7 @@ func benchHang(ctx context.Context, l *lab) ([]row, error) {
 	defer dead.stop()
 	var quiet, hung tail
 	var waiting sample
-	err = turns(l.rounds(5, 2),
+	err = l.turns(ctx, l.rounds(5, 2),
 		func(int) error {
 			return h.with(ctx, dead, func(m *server) error {
 				p50, p99, err := h.measure(ctx, m)

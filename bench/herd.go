@@ -32,7 +32,7 @@ func benchHerd(ctx context.Context, l *lab) ([]row, error) {
 	if h.want, err = checksum(filepath.Join(site, filepath.FromSlash(bigZip))); err != nil {
 		return nil, err
 	}
-	if err := turns(l.rounds(5, 2),
+	if err := l.turns(ctx, l.rounds(5, 2),
 		func(int) error { return h.one(ctx) },
 		func(int) error { return h.herd(ctx) },
 		func(int) error { return h.fromNginx(ctx) },
@@ -66,35 +66,33 @@ func (h *herdLab) one(ctx context.Context) error {
 
 // herd starts an empty Modhaven; once all are served, they ask again for what is now stored.
 func (h *herdLab) herd(ctx context.Context) error {
-	state, err := h.emptyState()
-	if err != nil {
+	return h.withEmpty(ctx, h.up.url(), func(m *server) error {
+		if _, err := h.up.take(); err != nil {
+			return err
+		}
+		got, err := h.timed(ctx, m, &h.all)
+		if err != nil {
+			return err
+		}
+		seen, err := h.up.take()
+		if err != nil {
+			return err
+		}
+		h.gets = append(h.gets, float64(seen.Gets["zip"]))
+		h.first(got, time.Unix(0, seen.FirstByte))
+		_, err = h.timed(ctx, m, &h.hot)
 		return err
-	}
-	m, err := h.startModhaven(ctx, state, h.up.url())
-	if err != nil {
-		return err
-	}
-	defer m.stop()
-	if _, err := h.up.take(); err != nil {
-		return err
-	}
+	})
+}
+
+// timed has all clients download from s and adds the time until the last is done.
+func (h *herdLab) timed(ctx context.Context, s *server, into *sample) ([]arrival, error) {
 	begin := time.Now()
-	got, err := h.crowd(ctx, m.url(), herdSize)
-	if err != nil {
-		return fmt.Errorf("%w\n%w", err, m.failure("the server's log ends with"))
+	got, err := h.crowd(ctx, s.url(), herdSize)
+	if err == nil {
+		*into = append(*into, lastOf(got).Sub(begin).Seconds())
 	}
-	seen, err := h.up.take()
-	if err != nil {
-		return err
-	}
-	h.all = append(h.all, lastOf(got).Sub(begin).Seconds())
-	h.gets = append(h.gets, float64(seen.Gets["zip"]))
-	h.first(got, time.Unix(0, seen.FirstByte))
-	begin = time.Now()
-	if got, err = h.crowd(ctx, m.url(), herdSize); err == nil {
-		h.hot = append(h.hot, lastOf(got).Sub(begin).Seconds())
-	}
-	return err
+	return got, err
 }
 
 // fromNginx shows how long this machine needs to move that many bytes at all.
@@ -104,11 +102,7 @@ func (h *herdLab) fromNginx(ctx context.Context) error {
 		return err
 	}
 	defer n.stop()
-	begin := time.Now()
-	got, err := h.crowd(ctx, n.url(), herdSize)
-	if err == nil {
-		h.ngx = append(h.ngx, lastOf(got).Sub(begin).Seconds())
-	}
+	_, err = h.timed(ctx, n, &h.ngx)
 	return err
 }
 

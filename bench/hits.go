@@ -46,15 +46,7 @@ func (l *lab) startHits(ctx context.Context) (*hitsLab, error) {
 
 // with runs f with a new Modhaven over the filled state and the given upstream.
 func (h *hitsLab) with(ctx context.Context, up *upstream, f func(*server) error) error {
-	m, err := h.startModhaven(ctx, h.state, up.url())
-	if err != nil {
-		return err
-	}
-	defer m.stop()
-	if err := f(m); err != nil {
-		return fmt.Errorf("%w\n%w", err, m.failure("the server's log ends with"))
-	}
-	return nil
+	return h.withState(ctx, h.state, up.url(), f)
 }
 
 const hitRate = 2000 // a second

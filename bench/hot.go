@@ -128,7 +128,7 @@ func (h *hotLab) text(ctx context.Context, f hotFile) ([]row, error) {
 	var m, bare, same, ngx sample
 	d := h.lasting(3 * time.Second)
 	requests := func(r wrkResult) float64 { return r.Requests }
-	err := turns(h.rounds(7, 2),
+	err := h.turns(ctx, h.rounds(7, 2),
 		h.under(ctx, h.modhaven, f.path, d, requests, &m),
 		h.under(ctx, h.bare, f.path, d, requests, &bare),
 		h.under(ctx, h.same, f.path, d, requests, &same),
@@ -158,7 +158,7 @@ func (h *hotLab) zip(ctx context.Context) ([]row, error) {
 	var m, ngx sample
 	d := h.lasting(5 * time.Second)
 	bytes := func(r wrkResult) float64 { return r.Bytes }
-	err = turns(h.rounds(7, 2),
+	err = h.turns(ctx, h.rounds(7, 2),
 		h.under(ctx, h.modhaven, bigZip, d, bytes, &m),
 		h.under(ctx, h.ngx, bigZip, d, bytes, &ngx))
 	if err == nil {

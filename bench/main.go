@@ -55,6 +55,7 @@ type options struct {
 	run, out, modhaven, state string
 	strict, quick, list       bool
 	rounds                    int
+	calm                      time.Duration
 }
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -98,6 +99,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	f.BoolVar(&o.quick, "quick", false, "fewer and shorter rounds: a first look, not a result")
 	f.BoolVar(&o.list, "list", false, "list the benchmarks and exit")
 	f.IntVar(&o.rounds, "rounds", 0, "rounds of each benchmark (default each benchmark's own)")
+	f.DurationVar(&o.calm, "calm", 0, "before each measurement wait this long at most until other processes leave the processor alone")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
@@ -142,10 +144,11 @@ func measure(ctx context.Context, o options, stdout, stderr io.Writer) (int, err
 	rep := report{about: l.machine(ctx)}
 	code := 0
 	for _, b := range picked {
-		start := time.Now()
+		start, cpu := time.Now(), readCPU()
 		l.logf("%s: %s", b.name, b.about)
 		rows, err := b.run(ctx, l)
 		rep.add(b.name, rows)
+		rep.about = append(rep.about, disturbance(b.name, cpu))
 		if err != nil {
 			code = 2
 			rep.failed = append(rep.failed, fmt.Sprintf("%s could not be measured: %v", b.name, err))

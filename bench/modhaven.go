@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"time"
 )
 
@@ -14,6 +16,29 @@ type server struct {
 }
 
 func (s *server) url() string { return "http://" + s.addr }
+
+// withEmpty runs f with a new Modhaven that has an empty state and the given upstream.
+func (l *lab) withEmpty(ctx context.Context, upstream string, f func(*server) error) error {
+	state, err := l.emptyState()
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(state)
+	return l.withState(ctx, state, upstream, f)
+}
+
+// withState runs f with a new Modhaven over state. An error of f has the end of the server's log with it.
+func (l *lab) withState(ctx context.Context, state, upstream string, f func(*server) error) error {
+	m, err := l.startModhaven(ctx, state, upstream)
+	if err != nil {
+		return err
+	}
+	defer m.stop()
+	if err := f(m); err != nil {
+		return fmt.Errorf("%w\n%w", err, m.failure("the server's log ends with"))
+	}
+	return nil
+}
 
 // startModhaven starts an empty or filled Modhaven over state and waits until it is ready.
 func (l *lab) startModhaven(ctx context.Context, state, upstream string) (*server, error) {
