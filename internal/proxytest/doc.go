@@ -5,6 +5,14 @@
 // types, so that a mistake there cannot hide itself here. Only _test files, bench and
 // conformance import it.
 //
+//	func TestMain(m *testing.M) { proxytest.Main(m) }
+//
+//	db := proxytest.NewSumDB(t, "sum.example.com")
+//	up := proxytest.New(t, proxytest.WithSumDB(db), proxytest.NoLatest())
+//	up.Fail("*.zip", proxytest.Close(100), 1) // the first request for a zip
+//	stdout, stderr, err := proxytest.Go(t, dir, proxytest.GoEnv(t, up.URL, db.Key), "mod", "download")
+//	n := up.Requests("example.com/plain/@v/v1.0.0.zip")
+//
 // A test that wants to see progress stops an answer with [Server.Pause] and waits for
 // [Gate.Reached] or [Server.Await]; nothing here asks a test to sleep.
 package proxytest

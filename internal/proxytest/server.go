@@ -168,8 +168,10 @@ func (s *Server) Heal() {
 // Requests counts the requests that came for a name, such as
 // "example.com/plain/@v/list". In a pattern each '*' stands for any text, slashes too.
 func (s *Server) Requests(pattern string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	n := 0
-	for _, r := range s.Log() {
+	for _, r := range s.log {
 		if match(pattern, r.Name) {
 			n++
 		}
