@@ -8,11 +8,11 @@ import (
 
 // Name returns where the file stands below a proxy's address, and in the go command's
 // own download cache: "github.com/!burnt!sushi/toml/@v/v1.4.0.zip".
-func (f File) Name() string { return VersionPrefix(f.Path, f.Version.Version) + "." + f.Kind.String() }
+func (f File) Name() string { return f.NameBelow("") }
 
-// VersionPrefix returns the name that a version's files share, without the dot.
-func VersionPrefix(path, version string) string {
-	return escape(path) + "/@v/" + escape(version)
+// NameBelow returns prefix and the file's Name. It is on the way of every request: one allocation.
+func (f File) NameBelow(prefix string) string {
+	return prefix + escape(f.Path) + "/@v/" + escape(f.Version.Version) + "." + f.Kind.String()
 }
 
 // ListName returns the name of a module's list of versions.
@@ -23,18 +23,22 @@ func QueryName(path, query string) string {
 	if query == "latest" {
 		return escape(path) + "/@latest"
 	}
-	return VersionPrefix(path, query) + ".info"
+	return escape(path) + "/@v/" + escape(query) + ".info"
 }
 
 // escape is module.EscapePath and module.EscapeVersion for text that has been checked
 // already: each upper-case letter becomes '!' and the lower-case one.
 func escape(s string) string {
-	if !strings.ContainsFunc(s, isUpper) {
+	upper := false
+	for i := range len(s) {
+		upper = upper || isUpper(s[i])
+	}
+	if !upper {
 		return s
 	}
 	b := make([]byte, 0, len(s)+8)
 	for i := range len(s) {
-		if c := s[i]; isUpper(rune(c)) {
+		if c := s[i]; isUpper(c) {
 			b = append(b, '!', c+'a'-'A')
 		} else {
 			b = append(b, c)
@@ -43,7 +47,7 @@ func escape(s string) string {
 	return string(b)
 }
 
-func isUpper(r rune) bool { return 'A' <= r && r <= 'Z' }
+func isUpper(c byte) bool { return 'A' <= c && c <= 'Z' }
 
 // MatchesAny reports whether path matches one of the comma-separated patterns, as
 // GOPRIVATE does ("go help private"). Case is ignored, since a private name must not leave

@@ -219,7 +219,7 @@ func (s *Service) Query(ctx context.Context, path, query string) (*goproxy.Conte
 	return s.answers.get(ctx, question{path: path, query: query, name: goproxy.QueryName(path, query)})
 }
 
-func fileName(f goproxy.File) string { return "modules/" + f.Name() }
+func fileName(f goproxy.File) string { return f.NameBelow("modules/") }
 
 func notFetched() error { return goproxy.Absent("not found: temporarily unavailable") }
 

@@ -47,6 +47,7 @@ type Access struct {
 // Handler answers the module proxy protocol and what is below /sumdb/, /healthz and /readyz.
 type Handler struct {
 	o       Options
+	routes  *lru.Cache[*route] // requests by path, parsed
 	zipped  *lru.Cache[[]byte] // gzip of texts by ETag
 	mutable []string           // Cache-Control of what may change
 }
@@ -55,6 +56,7 @@ type Handler struct {
 func New(o Options) *Handler {
 	return &Handler{
 		o:       o,
+		routes:  lru.New(routeCache, func(rt *route) int64 { return int64(2*len(rt.req.Path)) + 256 }),
 		zipped:  lru.New(gzipCache, func(b []byte) int64 { return int64(len(b)) }),
 		mutable: []string{"public, max-age=" + strconv.Itoa(int(o.Fresh.Seconds()))},
 	}
@@ -128,7 +130,7 @@ func (h *Handler) sumDB(w http.ResponseWriter, r *http.Request, path string) {
 	default:
 		hd["Content-Type"], hd["Cache-Control"] = textPlain, h.mutable
 	}
-	h.writeBytes(w, r, b, "", false)
+	h.writeBytes(w, r, &route{}, b, "")
 }
 
 // protocol answers a request of the module proxy protocol.
@@ -143,11 +145,11 @@ func (h *Handler) protocol(w http.ResponseWriter, r *http.Request, path string) 
 			ctx = goproxy.WithoutFetch(ctx)
 		}
 	}
-	req, err := parse(r, path)
-	a.Request = req
+	rt, err := h.route(r, path)
 	var c *goproxy.Content
 	if err == nil {
-		c, err = h.ask(r.WithContext(ctx), req)
+		a.Request = rt.req
+		c, err = h.ask(ctx, r.Method, rt.req)
 	}
 	if err != nil {
 		a.Err = err
@@ -155,7 +157,7 @@ func (h *Handler) protocol(w http.ResponseWriter, r *http.Request, path string) 
 	} else {
 		a.Stale = c.Stale
 		a.Stored = stored(c)
-		a.Status, a.Bytes, a.Err = h.write(w, r, req, c)
+		a.Status, a.Bytes, a.Err = h.write(w, r, rt, c)
 	}
 	if h.o.Observe != nil {
 		a.Took = time.Since(start)
@@ -166,24 +168,15 @@ func (h *Handler) protocol(w http.ResponseWriter, r *http.Request, path string) 
 	}
 }
 
-// parse reads a request. A slash that came escaped is none of the path's.
-func parse(r *http.Request, path string) (goproxy.Request, error) {
-	if r.URL.RawPath != "" && strings.Contains(strings.ToLower(r.URL.RawPath), "%2f") {
-		return goproxy.Request{}, goproxy.Absent("not found: the path has an escaped slash")
-	}
-	return goproxy.Parse(path)
-}
-
 // ask gets the answer; for HEAD of a file without a body, so that no fill starts.
-func (h *Handler) ask(r *http.Request, req goproxy.Request) (*goproxy.Content, error) {
-	ctx := r.Context()
+func (h *Handler) ask(ctx context.Context, method string, req goproxy.Request) (*goproxy.Content, error) {
 	switch req.Op {
 	case goproxy.OpList:
 		return h.o.Source.List(ctx, req.Path)
 	case goproxy.OpQuery, goproxy.OpLatest:
 		return h.o.Source.Query(ctx, req.Path, req.Query)
 	}
-	if r.Method == http.MethodHead {
+	if method == http.MethodHead {
 		m, err := h.o.Source.Stat(ctx, req.File)
 		return &goproxy.Content{Meta: m, Body: http.NoBody}, err
 	}
@@ -203,10 +196,10 @@ func stored(c *goproxy.Content) bool {
 }
 
 // write sends an answer and returns its status, the bytes of its body and why they are not all.
-func (h *Handler) write(w http.ResponseWriter, r *http.Request, req goproxy.Request, c *goproxy.Content) (status int, n int64, err error) {
+func (h *Handler) write(w http.ResponseWriter, r *http.Request, rt *route, c *goproxy.Content) (status int, n int64, err error) {
 	defer c.Body.Close()
 	hd := w.Header()
-	h.describe(hd, req, c)
+	h.describe(hd, rt, c)
 	if c.Body == http.NoBody {
 		if c.Size >= 0 {
 			hd["Content-Length"] = []string{strconv.FormatInt(c.Size, 10)}
@@ -214,19 +207,20 @@ func (h *Handler) write(w http.ResponseWriter, r *http.Request, req goproxy.Requ
 		return http.StatusOK, 0, nil
 	}
 	if b, ok := c.Body.(*goproxy.Bytes); ok && r.Header["Range"] == nil {
-		return h.writeBytes(w, r, b.All(), c.ETag, req.Op != goproxy.OpFile || req.File.Kind != goproxy.Zip)
+		return h.writeBytes(w, r, rt, b.All(), c.ETag)
 	}
 	rs, ok := c.Body.(io.ReadSeeker)
 	if !ok {
 		return http.StatusInternalServerError, 0, errors.New("a body that cannot seek")
 	}
-	out := newRolling(w)
+	out := &counted{w: w, status: http.StatusOK}
 	http.ServeContent(out, r, "", time.Time{}, rs)
 	return out.status, out.n, out.err
 }
 
 // describe sets the headers that say what an answer is and how long it is good.
-func (h *Handler) describe(hd http.Header, req goproxy.Request, c *goproxy.Content) {
+func (h *Handler) describe(hd http.Header, rt *route, c *goproxy.Content) {
+	req := &rt.req
 	switch {
 	case req.Op == goproxy.OpList:
 		hd["Content-Type"] = textPlain
@@ -249,6 +243,6 @@ func (h *Handler) describe(hd http.Header, req goproxy.Request, c *goproxy.Conte
 		hd["Cache-Control"] = h.mutable
 	}
 	if c.ETag != "" {
-		hd["Etag"] = []string{`"` + c.ETag + `"`}
+		hd["Etag"] = rt.values(c).etag
 	}
 }

@@ -5,10 +5,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -20,24 +22,29 @@ const (
 	maxStreams = 250 // of one HTTP/2 connection
 )
 
-// Listen returns a listener on addr for at most max open connections; further ones wait in the system's queue.
-func Listen(addr string, max int) (net.Listener, error) {
+// Stall is how long a client may take none of the bytes that are ready for it.
+const Stall = time.Minute
+
+// Listen returns a listener on addr for at most max open connections; further ones wait in the system's
+// queue. A connection whose client takes no bytes for the time of stall is cut.
+func Listen(addr string, max int, stall time.Duration) (net.Listener, error) {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, err
 	}
-	return &limited{TCPListener: ln.(*net.TCPListener), slots: make(chan struct{}, max), closed: make(chan struct{})}, nil
+	return &listener{TCPListener: ln.(*net.TCPListener), stall: stall, slots: make(chan struct{}, max), closed: make(chan struct{})}, nil
 }
 
-// limited bounds open connections. Its connections embed *net.TCPConn, so that sendfile survives.
-type limited struct {
+// A listener bounds open connections.
+type listener struct {
 	*net.TCPListener
+	stall  time.Duration
 	slots  chan struct{}
 	closed chan struct{}
 	once   sync.Once
 }
 
-func (l *limited) Accept() (net.Conn, error) {
+func (l *listener) Accept() (net.Conn, error) {
 	select {
 	case l.slots <- struct{}{}:
 	case <-l.closed:
@@ -48,22 +55,69 @@ func (l *limited) Accept() (net.Conn, error) {
 		<-l.slots
 		return nil, err
 	}
-	return &limitedConn{TCPConn: c, release: sync.OnceFunc(func() { <-l.slots })}, nil
+	return &conn{TCPConn: c, stall: l.stall, release: sync.OnceFunc(func() { <-l.slots })}, nil
 }
 
-func (l *limited) Close() error {
+func (l *listener) Close() error {
 	l.once.Do(func() { close(l.closed) })
 	return l.TCPListener.Close()
 }
 
-type limitedConn struct {
+// A conn must move when it writes, whatever writes: an answer, sendfile, TLS, an HTTP/2 frame. There is no
+// limit on the time of a whole answer.
+type conn struct {
 	*net.TCPConn
+	stall   time.Duration
+	renewAt atomic.Int64 // when the deadline is due to be moved, in Unix nanoseconds
 	release func()
 }
 
-func (c *limitedConn) Close() error {
+// step is how many bytes go out under one deadline.
+const step = 256 << 10
+
+func (c *conn) Close() error {
 	c.release()
 	return c.TCPConn.Close()
+}
+
+// moving moves the deadline, not at every write but often enough that stall is always left.
+func (c *conn) moving() {
+	now := time.Now()
+	if now.UnixNano() < c.renewAt.Load() {
+		return
+	}
+	c.renewAt.Store(now.Add(c.stall / 4).UnixNano())
+	c.TCPConn.SetWriteDeadline(now.Add(c.stall + c.stall/4)) // an error shows in the write
+}
+
+func (c *conn) Write(b []byte) (n int, err error) {
+	for {
+		c.moving()
+		m, err := c.TCPConn.Write(b[:min(len(b), step)])
+		n += m
+		if b = b[m:]; err != nil || len(b) == 0 {
+			return n, err
+		}
+	}
+}
+
+// ReadFrom lets net/http send files without copying them.
+func (c *conn) ReadFrom(src io.Reader) (n int64, err error) {
+	limited, ok := src.(*io.LimitedReader)
+	if !ok {
+		return io.Copy(struct{ io.Writer }{c}, src)
+	}
+	for limited.N > 0 {
+		c.moving()
+		part := &io.LimitedReader{R: limited.R, N: min(limited.N, step)}
+		m, err := c.TCPConn.ReadFrom(part)
+		n += m
+		limited.N -= m
+		if err != nil || m == 0 {
+			return n, err
+		}
+	}
+	return n, nil
 }
 
 // NewHTTP returns a server for h: HTTP/1.1 and HTTP/2, the latter also without TLS. certs may be nil.

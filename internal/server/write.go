@@ -8,30 +8,27 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 )
 
 const (
 	gzipCache = 8 << 20
 	// gzipFrom is where compression begins to pay: what fits one packet stays as it is.
 	gzipFrom = 1400
-
-	// A client must take chunk bytes within chunkTime: 17 KiB a second.
-	chunk     = 1 << 20
-	chunkTime = time.Minute
 )
 
 // fileBody is a body that the kernel can send by itself.
 type fileBody = *os.File
 
 // writeBytes sends a body from memory, compressed where that helps and the client takes it.
-func (h *Handler) writeBytes(w http.ResponseWriter, r *http.Request, b []byte, etag string, text bool) (status int, n int64, err error) {
+func (h *Handler) writeBytes(w http.ResponseWriter, r *http.Request, rt *route, b []byte, etag string) (status int, n int64, err error) {
 	hd := w.Header()
-	if text && len(b) >= gzipFrom {
+	length := rt.length(b, etag)
+	if etag != "" && len(b) >= gzipFrom && rt.text() {
 		hd["Vary"] = vary
-		if etag != "" && acceptsGzip(r) {
+		if acceptsGzip(r) {
 			if z := h.gzip(etag, b); z != nil {
 				b = z
+				length = []string{strconv.Itoa(len(b))}
 				hd["Content-Encoding"] = gzipCoding
 				hd["Etag"] = []string{`"` + etag + `-gzip"`}
 			}
@@ -43,14 +40,9 @@ func (h *Handler) writeBytes(w http.ResponseWriter, r *http.Request, b []byte, e
 		w.WriteHeader(http.StatusNotModified)
 		return http.StatusNotModified, 0, nil
 	}
-	hd["Content-Length"] = []string{strconv.Itoa(len(b))}
+	hd["Content-Length"] = length
 	if r.Method == http.MethodHead {
 		return http.StatusOK, 0, nil
-	}
-	if len(b) > chunk {
-		out := newRolling(w)
-		io.Copy(out, bytes.NewReader(b))
-		return http.StatusOK, out.n, out.err
 	}
 	m, err := w.Write(b)
 	return http.StatusOK, int64(m), err
@@ -110,85 +102,62 @@ func (h *Handler) gzip(etag string, b []byte) []byte {
 	return out
 }
 
-// rolling is a ResponseWriter for large bodies: each chunk has its own deadline, what is a file goes out by
-// sendfile, what is still arriving goes out as it comes. It remembers the first error.
-type rolling struct {
+// counted is a ResponseWriter for large bodies: what is a file goes out by sendfile, what is still arriving goes
+// out as it comes. It remembers status, bytes and the first error, which http.ServeContent drops.
+type counted struct {
 	w      http.ResponseWriter
-	rc     *http.ResponseController
 	status int
 	n      int64
 	err    error
 }
 
-func newRolling(w http.ResponseWriter) *rolling {
-	return &rolling{w: w, rc: http.NewResponseController(w), status: http.StatusOK}
-}
+func (o *counted) Header() http.Header { return o.w.Header() }
 
-func (o *rolling) Header() http.Header { return o.w.Header() }
-
-func (o *rolling) WriteHeader(status int) {
+func (o *counted) WriteHeader(status int) {
 	o.status = status
 	o.w.WriteHeader(status)
 }
 
-func (o *rolling) Write(b []byte) (int, error) {
-	o.deadline()
+func (o *counted) Write(b []byte) (int, error) {
 	n, err := o.w.Write(b)
 	o.count(int64(n), err)
 	return n, err
 }
 
-// deadline gives the client time for one more chunk. What cannot have deadlines goes without.
-func (o *rolling) deadline() { _ = o.rc.SetWriteDeadline(time.Now().Add(chunkTime)) }
-
-func (o *rolling) count(n int64, err error) {
+func (o *counted) count(n int64, err error) {
 	o.n += n
 	if o.err == nil {
 		o.err = err
 	}
 }
 
-// ReadFrom is what io.Copy calls.
-func (o *rolling) ReadFrom(src io.Reader) (n int64, err error) {
-	defer func() {
-		o.count(n, err)
-		_ = o.rc.SetWriteDeadline(time.Time{}) // the connection may serve another request
-	}()
+// ReadFrom is what io.Copy calls. net/http knows a LimitedReader of a file, and so does the kernel.
+func (o *counted) ReadFrom(src io.Reader) (n int64, err error) {
 	if limited, ok := src.(*io.LimitedReader); ok {
-		if f, ok := limited.R.(*os.File); ok {
-			return o.sendFile(f, limited)
-		}
-	}
-	return o.follow(src)
-}
-
-// sendFile keeps the shape that net/http knows: a LimitedReader of a file.
-func (o *rolling) sendFile(f *os.File, limited *io.LimitedReader) (n int64, err error) {
-	for limited.N > 0 {
-		o.deadline()
-		m, err := io.CopyN(o.w, f, min(chunk, limited.N))
-		n += m
-		limited.N -= m
-		if err != nil {
+		if _, ok := limited.R.(*os.File); ok {
+			n, err = io.Copy(o.w, src)
+			o.count(n, err)
 			return n, err
 		}
 	}
-	return n, nil
+	n, err = o.follow(src)
+	o.count(n, err)
+	return n, err
 }
 
 // follow copies what comes and sends it at once, since more may take a while.
-func (o *rolling) follow(src io.Reader) (n int64, err error) {
+func (o *counted) follow(src io.Reader) (n int64, err error) {
+	rc := http.NewResponseController(o.w)
 	buf := make([]byte, 64<<10)
 	for {
 		m, rerr := src.Read(buf)
 		if m > 0 {
-			o.deadline()
 			w, err := o.w.Write(buf[:m])
 			n += int64(w)
-			if err != nil {
-				return n, err
+			if err == nil {
+				err = rc.Flush()
 			}
-			if err := o.rc.Flush(); err != nil {
+			if err != nil {
 				return n, err
 			}
 		}
