@@ -4,13 +4,13 @@ import (
 	"archive/zip"
 	"bufio"
 	"bytes"
-	"compress/flate"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"github.com/klauspost/compress/flate"
 	"hash"
 	"hash/crc32"
 	"io"
@@ -179,8 +179,8 @@ func (e *entryReader) body(entry *scanned, method uint16, packed int64) error {
 		r = io.LimitReader(e.src, packed)
 	case zip.Deflate:
 		if e.flate == nil {
-			e.flate = flate.NewReader(e.src)
-		} else if err := e.flate.(flate.Resetter).Reset(e.src, nil); err != nil {
+			e.flate = flate.NewReader(e.src.br)
+		} else if err := e.flate.(flate.Resetter).Reset(e.src.br, nil); err != nil {
 			return err
 		}
 		r = e.flate
