@@ -123,6 +123,9 @@ func (p *process) renderFlags(b *strings.Builder, cmd *cobra.Command) {
 			name += " " + f.Value.Type()
 		}
 		text := f.Usage
+		if s, ok := f.Value.(*setting); ok && len(s.key.OneOf) > 0 {
+			text = p.msg.Sprintf("%s: %s", text, strings.Join(s.key.OneOf, ", "))
+		}
 		if value := defaultOf(f); value != "" {
 			text = p.msg.Sprintf("%s (default %s)", text, value)
 		}

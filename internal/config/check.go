@@ -36,7 +36,7 @@ func (c *Config) checkListen() error {
 	if !isHost(host) {
 		return c.problem("listen", "%q has no address or name of this machine before the port, as in 127.0.0.1:3000", c.Listen)
 	}
-	if !isLoopback(host) && c.Auth == "" {
+	if !isLoopback(host) && c.Auth == "" && !c.bad["auth"] {
 		return c.problem("listen", "%s is reachable from other machines; real authentication is not available yet, so write `auth: none` (flag --auth none, MODHAVEN_AUTH=none) if that is meant", c.Listen)
 	}
 	return nil
@@ -63,8 +63,8 @@ func (c *Config) checkTLS() error {
 }
 
 func (c *Config) checkUpstreams() error {
-	if strings.Contains(c.Upstreams, goproxyMask+"@") {
-		return c.problem("upstreams", "the user and the password are masked, as config print shows them; write the real ones")
+	if err := c.checkMask("upstreams", c.Upstreams, entries(c.Upstreams)); err != nil {
+		return err
 	}
 	e, err := c.effectiveUpstreams()
 	if err != nil {
@@ -80,11 +80,23 @@ func (c *Config) checkUpstreams() error {
 }
 
 func (c *Config) checkSumDB() error {
-	if strings.Contains(c.SumDB, goproxyMask+"@") {
-		return c.problem("sumdb", "the user and the password are masked, as config print shows them; write the real ones")
+	if err := c.checkMask("sumdb", c.SumDB, strings.Fields(c.SumDB)); err != nil {
+		return err
 	}
 	_, err := c.SumDatabase()
 	return err
+}
+
+// checkMask refuses what has no user and password where it should, before other errors
+// could show a part of a password.
+func (c *Config) checkMask(key, text string, entries []string) error {
+	if strings.Contains(text, mask+"@") {
+		return c.problem(key, "the user and the password are masked, as config print shows them; write the real ones")
+	}
+	if strings.Contains(text, "@") && !maskable(entries) {
+		return c.problem(key, "%q cannot be read; in a user or a password everything but letters, digits, - . _ ~ is written as %%XX", maskAll(text))
+	}
+	return nil
 }
 
 func (c *Config) checkState() error {

@@ -22,7 +22,8 @@ type Config struct {
 
 	// The directory that holds all state: modules, lists, checksums and the files being
 	// downloaded. It is made where it is missing. When empty it is `modhaven` in the
-	// user's cache directory. Several processes may use one directory.
+	// user's cache directory; a relative one is below the working directory. Several
+	// processes may use one directory.
 	State string `key:"state" arg:"DIR"`
 
 	// Where modules come from: a list with the syntax and the meaning of GOPROXY.
@@ -101,7 +102,8 @@ type Config struct {
 	// The form of the log: lines for people or JSON for programs.
 	LogFormat string `key:"log-format" arg:"FORMAT" default:"text" oneof:"text json"`
 
-	origin map[string]Origin // by key name; a missing one is Default
+	origin map[string]Origin // by key name; a missing one is the default
+	bad    map[string]bool   // keys that a source gave a bad value; theirs is not what was meant
 	goEnv  *GoEnv
 }
 

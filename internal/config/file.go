@@ -6,15 +6,21 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
 )
 
 // maxFile bounds what is read: a configuration has a few kilobytes.
 const maxFile = 1 << 20
+
+// maxErrors bounds what is said about one file that is no configuration at all.
+const maxErrors = 50
 
 func (c *Config) loadFile(name string) []error {
 	data, err := readFile(name)
@@ -56,40 +62,52 @@ func (c *Config) loadYAML(name string, data []byte) []error {
 		return []error{&Error{"", fileOrigin(name, doc), message("the file must have lines of the form KEY: VALUE")}}
 	}
 	var errs []error
-	seen := make(map[string]int)
+	r := fileReader{c, name, make(map[string]Key), make(map[string]int)}
+	for _, k := range Keys() {
+		r.keys[k.YAML()] = k
+	}
 	for _, entry := range mapping.Values {
-		if err := c.loadEntry(name, entry, seen); err != nil {
+		if err := r.entry(entry); err != nil {
 			errs = append(errs, err)
+		}
+		if len(errs) == maxErrors {
+			return append(errs, &Error{"", Origin{Kind: FromFile, Name: name}, message("further mistakes are not listed")})
 		}
 	}
 	return errs
 }
 
-func (c *Config) loadEntry(name string, entry *ast.MappingValueNode, seen map[string]int) error {
-	at := fileOrigin(name, entry.Key)
-	spelled, ok := entry.Key.(*ast.StringNode)
+// A fileReader takes the entries of one file.
+type fileReader struct {
+	c     *Config
+	name  string
+	keys  map[string]Key // by their spelling in files
+	lines map[string]int // where a key stood first
+}
+
+func (r fileReader) entry(e *ast.MappingValueNode) error {
+	at := fileOrigin(r.name, e.Key)
+	spelled, ok := e.Key.(*ast.StringNode)
 	if !ok {
 		return &Error{"", at, message("a key is a plain word")}
 	}
-	if line := seen[spelled.Value]; line > 0 {
-		return &Error{"", at, message("%s stands twice; it is in line %s already", spelled.Value, fmt.Sprint(line))}
+	if line := r.lines[spelled.Value]; line > 0 {
+		return &Error{"", at, message("%s stands twice; it is in line %s already", spelled.Value, strconv.Itoa(line))}
 	}
-	seen[spelled.Value] = at.Line
-	for _, k := range Keys() {
-		if k.YAML() != spelled.Value {
-			continue
-		}
-		text, ok := scalar(entry.Value)
-		if !ok {
-			return &Error{k.Name, at, message("the value must be a single one, without anchors or tags")}
-		}
-		return c.assign(k, text, at)
+	r.lines[spelled.Value] = at.Line
+	k, ok := r.keys[spelled.Value]
+	if !ok {
+		return unknownInFile(at, spelled.Value)
 	}
-	return unknownInFile(at, spelled.Value)
+	text, ok := scalar(e.Value)
+	if !ok {
+		return &Error{k.Name, at, message("the value must be a single one, without anchors or tags")}
+	}
+	return r.c.assign(k, text, at)
 }
 
 func unknownInFile(at Origin, name string) error {
-	all := names(Key.YAML)
+	all := spellings(Key.YAML)
 	if near := Nearest(name, all); near != "" {
 		return &Error{"", at, message("%q is not a key; is %s meant?", name, near)}
 	}
@@ -130,7 +148,11 @@ func parseYAML(data []byte) (body ast.Node, err error) {
 			body, err = nil, errors.New("the file is not YAML")
 		}
 	}()
-	f, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
+	tokens := lexer.Tokenize(string(data))
+	if n := size(tokens); n > maxTokens {
+		return nil, fmt.Errorf("it has %d parts, more than any configuration", n)
+	}
+	f, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		return nil, err
 	}
@@ -144,6 +166,21 @@ func parseYAML(data []byte) (body ast.Node, err error) {
 		body = d.Body
 	}
 	return body, nil
+}
+
+// maxTokens bounds what the parser is given: ten times what all keys take. It needs time
+// and memory with the square of that, so that a megabyte of '[' would take all memory.
+const maxTokens = 1000
+
+// size counts what is not a comment.
+func size(tokens token.Tokens) int {
+	n := 0
+	for _, t := range tokens {
+		if t.Type != token.CommentType {
+			n++
+		}
+	}
+	return n
 }
 
 // syntaxError keeps the place and the reason, and not the lines around it, which may

@@ -28,6 +28,9 @@ func (k Key) YAML() string { return strings.ReplaceAll(k.Name, "-", "_") }
 // Env returns the name of its variable: "MODHAVEN_TLS_CERT".
 func (k Key) Env() string { return EnvPrefix + strings.ToUpper(k.YAML()) }
 
+// Flag returns the flag with its dashes: "--tls-cert".
+func (k Key) Flag() string { return "--" + k.Name }
+
 // Help returns the first sentence of the manual, without a full stop.
 func (k Key) Help() string {
 	help := strings.ReplaceAll(k.Doc, "\n", " ")
@@ -76,8 +79,8 @@ func Keys() []Key {
 	return keys
 }
 
-// names returns the spelling of every key as it is in one kind of source.
-func names(spell func(Key) string) []string {
+// spellings returns every key as it is spelled in one kind of source.
+func spellings(spell func(Key) string) []string {
 	var all []string
 	for _, k := range Keys() {
 		all = append(all, spell(k))

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -20,7 +21,7 @@ type Sources struct {
 // stays. The error joins one *Error for each thing that is wrong. Load checks values one
 // by one; whether they go together is for Check.
 func Load(src Sources) (*Config, error) {
-	c := &Config{origin: make(map[string]Origin), goEnv: src.GoEnv}
+	c := &Config{origin: make(map[string]Origin), bad: make(map[string]bool), goEnv: src.GoEnv}
 	if c.goEnv == nil {
 		c.goEnv = ReadGoEnv(src.Environ)
 	}
@@ -54,6 +55,7 @@ func Default() *Config {
 // assign sets one key from one source.
 func (c *Config) assign(k Key, text string, from Origin) error {
 	if m := k.set(c, text); m != nil {
+		c.bad[k.Name] = true
 		return &Error{k.Name, from, m}
 	}
 	c.origin[k.Name] = from
@@ -66,14 +68,12 @@ func (c *Config) loadEnv(env map[string]string) []error {
 	for _, k := range Keys() {
 		known[k.Env()] = true
 		if v := env[k.Env()]; v != "" {
-			if err := c.assign(k, v, Origin{Kind: FromEnv, Name: k.Env()}); err != nil {
-				errs = append(errs, err)
-			}
+			errs = append(errs, c.assign(k, v, Origin{Kind: FromEnv, Name: k.Env()}))
 		}
 	}
 	for _, name := range sorted(env) {
 		if strings.HasPrefix(name, EnvPrefix) && !known[name] {
-			errs = append(errs, unknown(Origin{Kind: FromEnv, Name: name}, name, append(names(Key.Env), EnvFile)))
+			errs = append(errs, unknown(Origin{Kind: FromEnv, Name: name}, append(spellings(Key.Env), EnvFile)))
 		}
 	}
 	return errs
@@ -81,27 +81,22 @@ func (c *Config) loadEnv(env map[string]string) []error {
 
 func (c *Config) loadFlags(flags map[string]string) []error {
 	var errs []error
-	left := make(map[string]string, len(flags))
-	for name, v := range flags {
-		left[name] = v
-	}
+	left := maps.Clone(flags)
 	for _, k := range Keys() {
 		if v, ok := left[k.Name]; ok {
 			delete(left, k.Name)
-			if err := c.assign(k, v, Origin{Kind: FromFlag, Name: "--" + k.Name}); err != nil {
-				errs = append(errs, err)
-			}
+			errs = append(errs, c.assign(k, v, Origin{Kind: FromFlag, Name: k.Flag()}))
 		}
 	}
 	for _, name := range sorted(left) {
-		errs = append(errs, unknown(Origin{Kind: FromFlag, Name: "--" + name}, name, names(func(k Key) string { return k.Name })))
+		errs = append(errs, unknown(Origin{Kind: FromFlag, Name: "--" + name}, spellings(Key.Flag)))
 	}
 	return errs
 }
 
-// unknown is the error for a key that there is not.
-func unknown(from Origin, name string, all []string) error {
-	if near := Nearest(name, all); near != "" {
+// unknown is the error for a variable or a flag that there is not.
+func unknown(from Origin, all []string) error {
+	if near := Nearest(from.Name, all); near != "" {
 		return &Error{"", from, message("there is no such key; is %s meant?", near)}
 	}
 	return &Error{"", from, message("there is no such key; the keys are %s", strings.Join(all, ", "))}
@@ -123,11 +118,4 @@ func environ(env []string) map[string]string {
 	return m
 }
 
-func sorted(m map[string]string) []string {
-	var names []string
-	for name := range m {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
+func sorted(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }

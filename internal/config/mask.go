@@ -33,19 +33,17 @@ func quote(k Key, text string) string {
 // no list of addresses, nothing before its last '@' is shown: a password with a ',' in it
 // is cut in two by the list's syntax.
 func MaskList(list string) string {
-	for _, e := range entries(list) {
-		if !strings.HasPrefix(addressee(e), goproxyMask+"@") && !isAddress(e) {
-			return maskAll(list)
-		}
+	if !maskable(entries(list)) {
+		return maskAll(list)
 	}
 	var b strings.Builder
 	for rest := list; ; {
 		i := strings.IndexAny(rest, ",|")
 		if i < 0 {
-			b.WriteString(maskAddress(rest))
+			b.WriteString(maskAddress(strings.TrimSpace(rest)))
 			return b.String()
 		}
-		b.WriteString(maskAddress(rest[:i]))
+		b.WriteString(maskAddress(strings.TrimSpace(rest[:i])))
 		b.WriteByte(rest[i])
 		rest = rest[i+1:]
 	}
@@ -54,46 +52,59 @@ func MaskList(list string) string {
 // maskSumDB masks the address after the name or key. The key's own text is public.
 func maskSumDB(spec string) string {
 	f := strings.Fields(spec)
+	if !maskable(f) {
+		return maskAll(spec)
+	}
 	for i := range f {
-		if f[i] = maskAddress(f[i]); !isAddress(f[i]) {
-			f[i] = maskAll(f[i])
-		}
+		f[i] = maskAddress(f[i])
 	}
 	return strings.Join(f, " ")
 }
 
-// goproxyMask is what goproxy.Redact writes in place of a user and a password.
-const goproxyMask = "…"
+// mask is what goproxy.Redact writes in place of a user and a password.
+const mask = "…"
+
+// maskable reports whether all entries are addresses or words, so that it is known where
+// in them a password stands.
+func maskable(entries []string) bool {
+	for _, e := range entries {
+		if _, err := url.Parse(withScheme(e)); err != nil && !isMasked(e) {
+			return false
+		}
+	}
+	return true
+}
 
 func maskAll(s string) string {
 	if i := strings.LastIndexByte(s, '@'); i >= 0 {
-		return goproxyMask + s[i:]
+		return mask + s[i:]
 	}
 	return s
 }
 
 func maskAddress(entry string) string {
 	switch {
-	case !strings.Contains(entry, "@"), strings.LastIndexByte(addressee(entry), '@') == len(goproxyMask) && strings.HasPrefix(addressee(entry), goproxyMask):
+	case isMasked(entry):
 		return entry
 	case strings.Contains(entry, ":/"):
 		return goproxy.Redact(entry)
 	}
-	return strings.TrimPrefix(goproxy.Redact("https://"+strings.TrimSpace(entry)), "https://")
+	return strings.TrimPrefix(goproxy.Redact(withScheme(entry)), "https://")
 }
 
-// addressee returns an entry without its scheme.
-func addressee(entry string) string {
-	if _, after, ok := strings.Cut(entry, "://"); ok {
-		return after
+// isMasked reports whether an address is one that maskAddress has returned.
+func isMasked(entry string) bool {
+	_, after, ok := strings.Cut(entry, "://")
+	if !ok {
+		after = entry
 	}
-	return entry
+	return strings.HasPrefix(after, mask+"@") && strings.Count(after, "@") == 1
 }
 
-func isAddress(entry string) bool {
-	if !strings.Contains(entry, ":/") {
-		entry = "https://" + entry
+// withScheme returns an entry of a list with the scheme that may be left out.
+func withScheme(entry string) string {
+	if strings.Contains(entry, ":/") {
+		return entry
 	}
-	_, err := url.Parse(entry)
-	return err == nil
+	return "https://" + entry
 }

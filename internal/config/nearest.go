@@ -3,19 +3,22 @@ package config
 import "strings"
 
 // Nearest returns the one of words that name is most likely a slip of; "" when none is
-// near. Case and the difference between '-' and '_' do not count.
+// near. Neither case, nor dashes for underscores, nor what all keys begin with counts.
 func Nearest(name string, words []string) string {
 	best, least := "", 0
 	for _, w := range words {
 		d := distance(fold(name), fold(w))
-		if d <= max(1, len(w)/3) && (best == "" || d < least) {
+		if d <= max(1, len(fold(w))/3) && (best == "" || d < least) {
 			best, least = w, d
 		}
 	}
 	return best
 }
 
-func fold(s string) string { return strings.ReplaceAll(strings.ToLower(s), "-", "_") }
+func fold(s string) string {
+	s = strings.TrimPrefix(strings.TrimPrefix(s, "--"), EnvPrefix)
+	return strings.ReplaceAll(strings.ToLower(s), "-", "_")
+}
 
 // distance is how many letters must be added, dropped, changed or swapped with their
 // neighbour to make b of a.

@@ -117,10 +117,7 @@ func (c *Config) isSelf(entry string) bool {
 	if err != nil || port == "0" {
 		return false
 	}
-	if !strings.Contains(entry, ":/") {
-		entry = "https://" + entry
-	}
-	u, err := url.Parse(entry)
+	u, err := url.Parse(withScheme(entry))
 	if err != nil || u.Hostname() == "" || !isLoopback(u.Hostname()) {
 		return false
 	}
@@ -153,9 +150,9 @@ func (c *Config) SumDatabase() (goproxy.SumDB, error) {
 	case err == nil:
 		return db, nil
 	case from == "":
-		return db, c.problem("sumdb", "%s", err.Error())
+		return db, c.problem("sumdb", "%s", strings.ReplaceAll(err.Error(), spec, maskSumDB(spec)))
 	}
-	return db, c.problem("sumdb", "%s cannot be used: %s; set sumdb", from, err.Error())
+	return db, c.problem("sumdb", "%s cannot be used: %s; set sumdb", from, strings.ReplaceAll(err.Error(), spec, maskSumDB(spec)))
 }
 
 // SumDBText returns the specification of SumDatabase as text, with its secrets, and where

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"math"
 	"reflect"
 	"strconv"
 	"strings"
@@ -11,10 +12,10 @@ import (
 
 // set parses text as the key's type into c. On a problem c is as before.
 func (k Key) set(c *Config, text string) *Message {
+	text = strings.TrimSpace(text)
 	if !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
 		return message("%s has a control character or is not UTF-8", quote(k, text))
 	}
-	text = strings.TrimSpace(text)
 	switch v := k.value(c); v.Interface().(type) {
 	case string:
 		return k.setString(v, text)
@@ -32,6 +33,9 @@ func (k Key) set(c *Config, text string) *Message {
 func (k Key) setString(v reflect.Value, text string) *Message {
 	if len(k.OneOf) > 0 && !k.allowed(text) {
 		return message("%s is not allowed; it is one of: %s", quote(k, text), strings.Join(k.OneOf, ", "))
+	}
+	if (k.Arg == "DIR" || k.Arg == "FILE") && strings.HasPrefix(text, "~") {
+		return message("%s begins with ~, which only a shell replaces; write the whole path", quote(k, text))
 	}
 	v.SetString(text)
 	return nil
@@ -135,8 +139,10 @@ func ParseSize(s string) (Size, bool) {
 	}
 	for _, u := range units() {
 		if strings.EqualFold(unit, u.name) {
-			size := Size(n) * u.size
-			return size, size/u.size == Size(n) && size >= 0
+			if Size(n) > math.MaxInt64/u.size {
+				return 0, false
+			}
+			return Size(n) * u.size, true
 		}
 	}
 	return 0, false

@@ -11,11 +11,17 @@ func (c *Config) Warnings() []*Message {
 		all = append(all, message("%s in GOPROXY is this very server and is left out; the upstreams are now %s (%s)",
 			goproxy.Redact(own), MaskList(e.list), e.from))
 	}
-	if err == nil && c.Failover != "any" {
-		if entry, next := guarding(e.ups); entry != "" {
-			all = append(all, message("while %s is out of reach nothing behind its ',' is asked, so public modules fail too; `failover: any` asks %s then for modules that match no private pattern",
-				goproxy.Redact(entry), goproxy.Redact(next)))
-		}
+	if err != nil {
+		return all
+	}
+	switch entry, next := guarding(e.ups); {
+	case entry == "":
+	case c.Failover != "any":
+		all = append(all, message("while %s is out of reach nothing behind its ',' is asked, so public modules fail too; `failover: any` asks %s then for modules that match no private pattern",
+			goproxy.Redact(entry), goproxy.Redact(next)))
+	case c.Private == "":
+		all = append(all, message("failover is any and private is empty, so every module counts as public: while %s is out of reach the names it guards are asked of %s; list them in private",
+			goproxy.Redact(entry), goproxy.Redact(next)))
 	}
 	return all
 }
