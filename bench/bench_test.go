@@ -167,8 +167,10 @@ func TestCPUClock(t *testing.T) {
 	if busy != 130 || total != 1180 {
 		t.Errorf("machineTicks = %d, %d; want 130, 1180", busy, total)
 	}
-	if got := ownTicks("7 (a b) c) S 1 2 3 4 5 6 7 8 9 10 10 20 30 40 0"); got != 100 {
-		t.Errorf("ownTicks = %d, want 100", got)
+	var got [4]int64
+	got[0], got[1], got[2], got[3] = ownTicks("7 (a b) c) S 1 2 3 4 5 6 7 8 9 10 10 20 30 40 0")
+	if want := [4]int64{10, 20, 30, 40}; got != want {
+		t.Errorf("ownTicks = %v, want %v", got, want)
 	}
 	then, now := cpuClock{busy: 10, total: 100, own: 5}, cpuClock{busy: 60, total: 200, own: 35}
 	if got := now.others(then); got != 0.2 {

@@ -20,6 +20,7 @@ type coldLab struct {
 	direct, through sample // seconds
 	pass            sample // through a proxy that stores and checks nothing
 	out             []byte // what the first run printed: all must print the same
+	cpu             sample // seconds of Modhaven's processor time
 	seen            upstreamStats
 }
 
@@ -64,7 +65,11 @@ func (c *coldLab) throughModhaven(ctx context.Context) error {
 		if err := c.goes(ctx, m.url(), &c.through); err != nil {
 			return err
 		}
-		var err error
+		cpu, err := m.cpu()
+		if err != nil {
+			return err
+		}
+		c.cpu = append(c.cpu, cpu.Seconds())
 		c.seen, err = c.upstream.take()
 		return err
 	})
@@ -86,6 +91,7 @@ func (c *coldLab) rows(what string, target float64) []row {
 		ratioRow(what+": … through a proxy that stores and checks nothing ÷ direct", c.pass.over(c.direct), 0, false),
 		{figure: what + ": direct", value: fmt.Sprintf("%.2f s", c.direct.median()), spread: c.direct.spread("%.2f")},
 		{figure: what + ": through", value: fmt.Sprintf("%.2f s", c.through.median()), spread: c.through.spread("%.2f")},
+		{figure: what + ": Modhaven's processor time", value: fmt.Sprintf("%.2f s", c.cpu.median()), spread: c.cpu.spread("%.2f")},
 	}
 }
 

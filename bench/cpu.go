@@ -21,7 +21,8 @@ func readCPU() cpuClock {
 	var c cpuClock
 	c.busy, c.total = machineTicks(firstLine("/proc/stat"))
 	stat, _ := os.ReadFile("/proc/self/stat")
-	c.own = ownTicks(string(stat))
+	user, system, childUser, childSystem := ownTicks(string(stat))
+	c.own = user + system + childUser + childSystem
 	return c
 }
 
@@ -40,15 +41,22 @@ func machineTicks(line string) (busy, total int64) {
 	return busy, total
 }
 
-// ownTicks adds utime, stime, cutime and cstime. The second field of the line is a name in
-// parentheses that may have anything in it.
-func ownTicks(stat string) (sum int64) {
+// tick is the unit of processor times in /proc: USER_HZ is 100 wherever Go runs.
+const tick = 10 * time.Millisecond
+
+// ownTicks reads the processor times of /proc/PID/stat: the process's and those of its
+// children that have ended. The second field of the line is a name in parentheses that
+// may have anything in it.
+func ownTicks(stat string) (user, system, childUser, childSystem int64) {
 	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
-	for i := 11; i < 15 && i < len(fields); i++ {
+	at := func(i int) int64 {
+		if i >= len(fields) {
+			return 0
+		}
 		n, _ := strconv.ParseInt(fields[i], 10, 64)
-		sum += n
+		return n
 	}
-	return sum
+	return at(11), at(12), at(13), at(14)
 }
 
 // others returns the share of the processor that was used between then and now by

@@ -111,39 +111,55 @@ func (h *hotLab) stop() {
 	}
 }
 
-// under returns a turn that loads one server and adds what pick picks to s.
-func (h *hotLab) under(ctx context.Context, s *server, path string, d time.Duration, pick func(wrkResult) float64, into *sample) func(int) error {
+// A loaded is what one server did under wrk, a figure a round.
+type loaded struct {
+	requests, bytes sample // a second
+	cpu             sample // µs of the server's processor time for a request
+}
+
+// under returns a turn that loads one server.
+func (h *hotLab) under(ctx context.Context, s *server, path string, d time.Duration, into *loaded) func(int) error {
 	return func(int) error {
+		before, err := s.cpu()
+		if err != nil {
+			return err
+		}
 		r, err := wrk(ctx, 1, d, s.url()+path)
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
-		*into = append(*into, pick(r))
+		after, err := s.cpu()
+		if err != nil {
+			return err
+		}
+		into.requests, into.bytes = append(into.requests, r.Requests), append(into.bytes, r.Bytes)
+		into.cpu = append(into.cpu, float64((after-before).Microseconds())/(r.Requests*d.Seconds()))
 		return nil
 	}
 }
 
 // text compares requests a second for one small file.
 func (h *hotLab) text(ctx context.Context, f hotFile) ([]row, error) {
-	var m, bare, same, ngx sample
+	var m, bare, same, ngx loaded
 	d := h.lasting(3 * time.Second)
-	requests := func(r wrkResult) float64 { return r.Requests }
 	err := h.turns(ctx, h.rounds(7, 2),
-		h.under(ctx, h.modhaven, f.path, d, requests, &m),
-		h.under(ctx, h.bare, f.path, d, requests, &bare),
-		h.under(ctx, h.same, f.path, d, requests, &same),
-		h.under(ctx, h.ngx, f.path, d, requests, &ngx))
+		h.under(ctx, h.modhaven, f.path, d, &m),
+		h.under(ctx, h.bare, f.path, d, &bare),
+		h.under(ctx, h.same, f.path, d, &same),
+		h.under(ctx, h.ngx, f.path, d, &ngx))
 	if err == nil {
 		err = h.check()
 	}
 	if err != nil {
 		return nil, err
 	}
-	vsNginx := fmt.Sprintf("%.2f", m.over(ngx).median())
-	a := ratioRow(f.name+": requests a second ÷ bare handler, body only", m.over(bare), 0.95, true)
-	b := ratioRow(f.name+": … ÷ bare handler, same headers", m.over(same), 0, true)
-	a.nginx, b.nginx = vsNginx, vsNginx
-	return []row{a, b, {figure: f.name + ": requests a second", value: fmt.Sprintf("%.0f", m.median()), spread: m.spread("%.0f"), nginx: vsNginx}}, nil
+	r := ratioRow(f.name+": requests a second ÷ bare handler, body only", m.requests.over(bare.requests), 0.95, true)
+	r.nginx = fmt.Sprintf("%.2f", m.requests.over(ngx.requests).median())
+	return []row{r,
+		ratioRow(f.name+": … ÷ bare handler, same headers", m.requests.over(same.requests), 0, true),
+		ratioRow(f.name+": processor time a request ÷ bare, body only", m.cpu.over(bare.cpu), 0, false),
+		ratioRow(f.name+": … ÷ bare, same headers", m.cpu.over(same.cpu), 0, false),
+		{figure: f.name + ": requests a second", value: fmt.Sprintf("%.0f", m.requests.median()), spread: m.requests.spread("%.0f")}}, nil
 }
 
 // zip compares bytes a second for the 40 MB zip, and looks at the memory meanwhile.
@@ -155,12 +171,11 @@ func (h *hotLab) zip(ctx context.Context) ([]row, error) {
 	if err := h.modhaven.resetPeak(); err != nil {
 		return nil, err
 	}
-	var m, ngx sample
+	var m, ngx loaded
 	d := h.lasting(5 * time.Second)
-	bytes := func(r wrkResult) float64 { return r.Bytes }
 	err = h.turns(ctx, h.rounds(7, 2),
-		h.under(ctx, h.modhaven, bigZip, d, bytes, &m),
-		h.under(ctx, h.ngx, bigZip, d, bytes, &ngx))
+		h.under(ctx, h.modhaven, bigZip, d, &m),
+		h.under(ctx, h.ngx, bigZip, d, &ngx))
 	if err == nil {
 		err = h.check()
 	}
@@ -171,10 +186,10 @@ func (h *hotLab) zip(ctx context.Context) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := ratioRow("40 MB zip: bytes a second ÷ nginx", m.over(ngx), 0.95, true)
-	r.nginx = fmt.Sprintf("%.2f", m.over(ngx).median())
+	r := ratioRow("40 MB zip: bytes a second ÷ nginx", m.bytes.over(ngx.bytes), 0.95, true)
+	r.nginx = fmt.Sprintf("%.2f", m.bytes.over(ngx.bytes).median())
 	return []row{r,
-		{figure: "40 MB zip: GiB a second", value: fmt.Sprintf("%.2f", m.median()/(1<<30)), nginx: r.nginx},
+		{figure: "40 MB zip: GiB a second", value: fmt.Sprintf("%.2f", m.bytes.median()/(1<<30)), nginx: r.nginx},
 		memoryRow("highest resident memory, 64 connections on the zip", loaded),
 		memoryRow("… since the start: cold fills, 64 connections on small files", filled)}, nil
 }

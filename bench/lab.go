@@ -119,10 +119,10 @@ func (l *lab) rounds(normal, quick int) int {
 	return normal
 }
 
-// lasting is how long one measurement takes; a third of it with -quick.
+// lasting is how long one measurement takes, in whole seconds; a third of it with -quick.
 func (l *lab) lasting(d time.Duration) time.Duration {
 	if l.opt.quick {
-		return d / 3
+		return max(time.Second, (d / 3).Round(time.Second))
 	}
 	return d
 }

@@ -99,6 +99,13 @@ func (p *process) memory() (rss, peak int64, err error) {
 // resetPeak makes the kernel forget the highest resident memory so far (proc(5), clear_refs).
 func (p *process) resetPeak() error { return os.WriteFile(p.proc("clear_refs"), []byte("5"), 0) }
 
+// cpu returns the processor time that the process has used, without its children.
+func (p *process) cpu() (time.Duration, error) {
+	stat, err := os.ReadFile(p.proc("stat"))
+	user, system, _, _ := ownTicks(string(stat))
+	return time.Duration(user+system) * tick, err
+}
+
 func (p *process) proc(file string) string {
 	return filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid), file)
 }
