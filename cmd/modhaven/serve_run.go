@@ -36,7 +36,7 @@ func (p *process) runServe(ctx context.Context, cfg *config.Config) error {
 			return err
 		}
 	}
-	hv, err := newHaven(cfg, log, watchers{observe: accessLog(log)})
+	hv, err := newHaven(cfg, log, extras{observe: accessLog(log)})
 	if err != nil {
 		return err
 	}

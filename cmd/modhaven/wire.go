@@ -24,14 +24,19 @@ type haven struct {
 	transport *http.Transport
 }
 
-// watchers are who hears what a haven does. Both may be nil.
-type watchers struct {
+// extras are what a command adds to the settings. The zero value adds nothing.
+type extras struct {
 	recorder proxy.Recorder
 	observe  func(server.Access)
+	upstream func(name string, f goproxy.Fetcher) goproxy.Fetcher // stands around each upstream
+	sumDB    func(server.SumDB) server.SumDB                      // stands around the checksum database
+	// noSumDB are the patterns of names that no checksum database is asked for, where they
+	// are not those of the setting private.
+	noSumDB *string
 }
 
 // newHaven builds a haven. Close it.
-func newHaven(cfg *config.Config, log *slog.Logger, w watchers) (*haven, error) {
+func newHaven(cfg *config.Config, log *slog.Logger, x extras) (*haven, error) {
 	ups, err := cfg.UpstreamList()
 	if err != nil {
 		return nil, err
@@ -59,7 +64,7 @@ func newHaven(cfg *config.Config, log *slog.Logger, w watchers) (*haven, error) 
 	timeouts := upstream.DefaultTimeouts
 	timeouts.Idle = cfg.Idle
 	hv := &haven{state: state, upstreams: ups, transport: upstream.NewTransport(timeouts)}
-	chain, sources, err := newChain(cfg, ups, hv.transport, timeouts)
+	chain, sources, err := newChain(cfg, ups, hv.transport, timeouts, x)
 	if err != nil {
 		state.Close()
 		return nil, err
@@ -68,19 +73,20 @@ func newHaven(cfg *config.Config, log *slog.Logger, w watchers) (*haven, error) 
 		Store:    dir,
 		Fetcher:  chain,
 		Spool:    state.Spool,
-		Recorder: w.recorder,
+		Recorder: x.recorder,
 		Log:      log,
 		Fresh:    cfg.Fresh,
 		Budget:   cfg.RefreshBudget,
 		Fills:    int64(cfg.Fills),
 		Memory:   int64(cfg.Memory),
 	})
-	sums, err := newSumDB(cfg, db, sources, hv.transport, timeouts, dir, log)
+	places, err := sumPlaces(cfg, db, chain.End, sources, hv.transport, timeouts)
 	if err != nil {
 		hv.close()
 		return nil, err
 	}
-	hv.handler = server.New(server.Options{Source: hv.service, SumDB: sums, Fresh: cfg.Fresh, Observe: w.observe})
+	sums := newSumDB(cfg, db, places, dir, log, x)
+	hv.handler = server.New(server.Options{Source: hv.service, SumDB: sums, Fresh: cfg.Fresh, Observe: x.observe})
 	return hv, nil
 }
 
@@ -92,7 +98,7 @@ func (hv *haven) close() {
 }
 
 // newChain builds the list of upstreams, and returns its HTTP sources too.
-func newChain(cfg *config.Config, ups []goproxy.Upstream, rt http.RoundTripper, t upstream.Timeouts) (*upstream.Chain, []*upstream.HTTP, error) {
+func newChain(cfg *config.Config, ups []goproxy.Upstream, rt http.RoundTripper, t upstream.Timeouts, x extras) (*upstream.Chain, []*upstream.HTTP, error) {
 	chain := &upstream.Chain{Private: cfg.Private, Failover: cfg.Failover == "any"}
 	var sources []*upstream.HTTP
 	for _, u := range ups {
@@ -105,14 +111,18 @@ func newChain(cfg *config.Config, ups []goproxy.Upstream, rt http.RoundTripper, 
 			return nil, nil, err
 		}
 		sources = append(sources, h)
-		chain.Entries = append(chain.Entries, upstream.Entry{Name: h.Name(), Fetcher: h, AnyError: u.AnyError, Public: u.Public})
+		var f goproxy.Fetcher = h
+		if x.upstream != nil {
+			f = x.upstream(h.Name(), h)
+		}
+		chain.Entries = append(chain.Entries, upstream.Entry{Name: h.Name(), Fetcher: f, AnyError: u.AnyError, Public: u.Public})
 	}
 	return chain, sources, nil
 }
 
-// newSumDB builds what answers below /sumdb/; nil where the database is off. A given address is asked first, then
-// the upstreams' copies, then the database itself and its mirrors. Without upstreams nobody is asked.
-func newSumDB(cfg *config.Config, db goproxy.SumDB, sources []*upstream.HTTP, rt http.RoundTripper, t upstream.Timeouts, keep store.Store, log *slog.Logger) (server.SumDB, error) {
+// sumPlaces are where the checksum database is asked: at a given address first, then at the upstreams' copies, then
+// at the database itself and its mirrors. Where upstreams are off, at a given address only.
+func sumPlaces(cfg *config.Config, db goproxy.SumDB, end string, sources []*upstream.HTTP, rt http.RoundTripper, t upstream.Timeouts) ([]sumdb.Place, error) {
 	if db.Name == "" {
 		return nil, nil
 	}
@@ -130,14 +140,30 @@ func newSumDB(cfg *config.Config, db goproxy.SumDB, sources []*upstream.HTTP, rt
 	for _, h := range sources {
 		places = append(places, sumdb.Place{Remote: h, Prefix: "sumdb/" + db.Name + "/"})
 	}
-	if len(sources) > 0 {
+	if len(sources) > 0 || end == goproxy.Direct {
 		for _, addr := range append([]string{"https://" + db.Name}, cfg.SumDBMirrors()...) {
 			if err := direct(addr); err != nil {
 				return nil, err
 			}
 		}
 	}
-	return sumdb.New(sumdb.Options{DB: db, Places: places, Private: cfg.Private, Keep: keeper{keep, db.Name, log}}), nil
+	return places, nil
+}
+
+// newSumDB builds what answers below /sumdb/; nil where the database is off.
+func newSumDB(cfg *config.Config, db goproxy.SumDB, places []sumdb.Place, keep store.Store, log *slog.Logger, x extras) server.SumDB {
+	if db.Name == "" {
+		return nil
+	}
+	private := cfg.Private
+	if x.noSumDB != nil {
+		private = *x.noSumDB
+	}
+	sums := sumdb.New(sumdb.Options{DB: db, Places: places, Private: private, Keep: keeper{keep, db.Name, log}})
+	if x.sumDB != nil {
+		return x.sumDB(sums)
+	}
+	return sums
 }
 
 // keeper keeps a checksum database's answers in the store, apart from verified ones.
