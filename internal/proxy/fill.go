@@ -46,6 +46,7 @@ func (s *Service) fill(ctx context.Context, f goproxy.File) (*goproxy.Content, e
 		s.fills[f] = fl
 	}
 	fl.waiters++
+	fl.spool.use() // or the file could be gone before the answer follows it
 	s.mu.Unlock()
 	defer s.leave(fl)
 	select {
@@ -71,6 +72,7 @@ func (s *Service) leave(fl *fill) {
 	s.mu.Lock()
 	fl.waiters--
 	s.mu.Unlock()
+	fl.spool.done()
 }
 
 // lead does the work of a fill: fetch and check, let the clients go, store.

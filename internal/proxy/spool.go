@@ -175,6 +175,13 @@ func (s *spool) grow(n int64) error {
 	return nil
 }
 
+// moved reports whether the content is in another file than f by now.
+func (s *spool) moved(f *os.File) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.file != f
+}
+
 // moveToSpare goes on in a spare file after the disk failed with cause. The caller holds mu.
 func (s *spool) moveToSpare(b []byte, off int64, cause error) error {
 	spare, err := s.spare.create()
@@ -287,7 +294,14 @@ func (s *spool) sizeNow() int64 {
 	return s.size
 }
 
-// done is called once by the fill and by each follower; the last one removes the file.
+// use counts a user: the fill, a request that waits for it, a follower.
+func (s *spool) use() {
+	s.mu.Lock()
+	s.users++
+	s.mu.Unlock()
+}
+
+// done is called once by each user; the last one removes the file.
 func (s *spool) done() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -322,8 +336,8 @@ func (s *spool) read(ctx context.Context, b []byte, off int64, gate func() (limi
 			return copy(b, mem[off:limit]), nil
 		default:
 			n, err := file.ReadAt(b[:min(int64(len(b)), limit-off)], off)
-			if errors.Is(err, os.ErrClosed) {
-				continue // moved to a spare file
+			if errors.Is(err, os.ErrClosed) && s.moved(file) {
+				continue
 			}
 			return n, err
 		}
