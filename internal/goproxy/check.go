@@ -65,7 +65,8 @@ func CleanList(b []byte, path string) ([]byte, error) {
 }
 
 // Latest picks from a list what "latest" means: the highest release, else the highest
-// pre-release, else the youngest pseudo-version; "" where there is none.
+// pre-release, else the youngest pseudo-version; "" where there is none. Its age is the time beside it, where the
+// list has one, as for the go command.
 func Latest(list []byte) string {
 	var release, pre, pseudo string
 	var youngest time.Time
@@ -77,7 +78,7 @@ func Latest(list []byte) string {
 		v := f[0]
 		switch {
 		case module.IsPseudoVersion(v):
-			t, err := module.PseudoVersionTime(v)
+			t, err := pseudoTime(f)
 			if err == nil && (pseudo == "" || t.After(youngest)) {
 				pseudo, youngest = v, t
 			}
@@ -94,6 +95,14 @@ func Latest(list []byte) string {
 		return pre
 	}
 	return pseudo
+}
+
+// pseudoTime returns the time of a line that has a pseudo-version.
+func pseudoTime(fields []string) (time.Time, error) {
+	if len(fields) > 1 {
+		return time.Parse(time.RFC3339, fields[1])
+	}
+	return module.PseudoVersionTime(fields[0])
 }
 
 // IsHTML reports whether b begins as a page does, which no file of the protocol can.
