@@ -53,6 +53,7 @@ func goVariables() []variable {
 // document gives cmd its help.
 func (p *process) document(cmd *cobra.Command, m manual) {
 	cmd.Short = p.msg.Text(m.short)
+	cmd.Flags().SortFlags = false
 	cmd.SetHelpFunc(func(cmd *cobra.Command, _ []string) { fmt.Fprint(p.out, p.render(cmd, m)) })
 	cmd.Flags().BoolP("help", "h", false, p.msg.Text("Print this help and end"))
 }
@@ -124,7 +125,7 @@ func (p *process) renderFlags(b *strings.Builder, cmd *cobra.Command) {
 		}
 		text := f.Usage
 		if s, ok := f.Value.(*setting); ok && len(s.key.OneOf) > 0 {
-			text = p.msg.Sprintf("%s: %s", text, strings.Join(s.key.OneOf, ", "))
+			text = p.msg.Sprintf("%s; one of: %s", text, strings.Join(s.key.OneOf, ", "))
 		}
 		if value := defaultOf(f); value != "" {
 			text = p.msg.Sprintf("%s (default %s)", text, value)

@@ -22,7 +22,6 @@ func (s *setting) Type() string          { return s.key.Arg }
 
 // addSettings gives cmd a flag for each named key, and --config. Without names it is every key.
 func (p *process) addSettings(cmd *cobra.Command, names ...string) {
-	cmd.Flags().SortFlags = false
 	for _, k := range config.Keys() {
 		if len(names) > 0 && !slices.Contains(names, k.Name) {
 			continue

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"runtime"
@@ -24,23 +25,21 @@ type build struct {
 }
 
 func thisBuild() build {
+	info, _ := debug.ReadBuildInfo()
+	return newBuild(version, commit, info)
+}
+
+// newBuild prefers what the release build has set. info may be nil.
+func newBuild(version, commit string, info *debug.BuildInfo) build {
 	b := build{Version: version, Commit: commit, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return b
+	if info == nil {
+		info = &debug.BuildInfo{}
 	}
-	if b.Version == "" {
-		b.Version = info.Main.Version
-	}
-	if b.Version == "" {
-		b.Version = "(devel)"
-	}
+	b.Version = cmp.Or(b.Version, info.Main.Version, "(devel)")
 	for _, s := range info.Settings {
 		switch s.Key {
 		case "vcs.revision":
-			if b.Commit == "" {
-				b.Commit = s.Value
-			}
+			b.Commit = cmp.Or(b.Commit, s.Value)
 		case "vcs.time":
 			b.Time = s.Value
 		case "vcs.modified":

@@ -41,7 +41,7 @@ func ReadGoEnv(environment []string) *GoEnv {
 
 // DefaultGoEnv returns the go command's own defaults.
 func DefaultGoEnv() *GoEnv {
-	return &GoEnv{[]goLayer{{"Go's default", map[string]string{
+	return &GoEnv{[]goLayer{{"Go's defaults", map[string]string{
 		"GOPROXY": goproxy.DefaultUpstreams,
 		"GOSUMDB": goproxy.DefaultSumDB,
 	}}}}

@@ -56,11 +56,18 @@ func (c *Config) goProxy() (effective, error) {
 	var own []string
 	for _, s := range c.goEnv.all("GOPROXY") {
 		list, dropped := c.withoutSelf(s.Value)
-		own = append(own, dropped...)
+		for _, entry := range dropped {
+			if !slices.Contains(own, entry) {
+				own = append(own, entry)
+			}
+		}
 		if len(dropped) > 0 && !namesAddress(list) {
 			continue
 		}
 		e := effective{list: list, from: "GOPROXY of " + s.From, own: own}
+		if !maskable(entries(list)) {
+			return e, c.problem("upstreams", "GOPROXY of %s cannot be read; in a user or a password everything but letters, digits, - . _ ~ is written as %%XX", s.From)
+		}
 		var err error
 		if e.ups, err = goproxy.ParseUpstreams(list); err != nil {
 			return e, c.problem("upstreams", "GOPROXY of %s cannot be used: %s; set upstreams", s.From, err.Error())
@@ -68,7 +75,7 @@ func (c *Config) goProxy() (effective, error) {
 		return e, nil
 	}
 	ups, err := goproxy.ParseUpstreams(goproxy.DefaultUpstreams)
-	return effective{ups, goproxy.DefaultUpstreams, "Go's default", own}, err
+	return effective{ups, goproxy.DefaultUpstreams, "GOPROXY of Go's defaults", own}, err
 }
 
 // withoutSelf takes this server's own addresses out of a list, each with the separator after it.

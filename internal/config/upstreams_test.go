@@ -34,9 +34,9 @@ func TestGoProxyLoop(t *testing.T) {
 		{"another loopback address", "127.0.0.2:3000", goEnvOf(self), self, nil},
 		{"a free port", "127.0.0.1:0", goEnvOf(self), self, nil},
 		{"alone", "127.0.0.1:3000", goEnvOf(self, "https://b.example"), "https://b.example", left("https://b.example", "GOPROXY of B")},
-		{"before direct", "127.0.0.1:3000", goEnvOf(self + ",direct"), goproxy.DefaultUpstreams, left(goproxy.DefaultUpstreams, "GOPROXY of Go's default")},
+		{"before direct", "127.0.0.1:3000", goEnvOf(self + ",direct"), goproxy.DefaultUpstreams, left(goproxy.DefaultUpstreams, "GOPROXY of Go's defaults")},
 		{"everywhere", "127.0.0.1:3000", goEnvOf(self, self+"|off"), goproxy.DefaultUpstreams,
-			append(left(goproxy.DefaultUpstreams, "GOPROXY of Go's default"), left(goproxy.DefaultUpstreams, "GOPROXY of Go's default")...)},
+			left(goproxy.DefaultUpstreams, "GOPROXY of Go's defaults")},
 		{"first of several", "127.0.0.1:3000", goEnvOf(self + ",https://a.example|direct"), "https://a.example|direct", left("https://a.example|direct", "GOPROXY of A")},
 		{"last of several", "127.0.0.1:3000", goEnvOf("https://a.example|" + self), "https://a.example", left("https://a.example", "GOPROXY of A")},
 		{"every address", "0.0.0.0:3000", goEnvOf(self, "https://b.example"), "https://b.example", left("https://b.example", "GOPROXY of B")},
@@ -82,9 +82,10 @@ func TestSelfDefaultPort(t *testing.T) {
 
 func TestGoProxyErrors(t *testing.T) {
 	for list, want := range map[string]string{
-		"file:///srv": `upstreams: GOPROXY of A cannot be used: "file:///srv": the scheme must be https or http; set upstreams`,
-		"direct":      "upstreams: GOPROXY of A is direct alone, and fetching from version control is not available in this version; set upstreams to a proxy or to off",
-		",":           "upstreams: GOPROXY of A cannot be used: the list is empty; it needs an address, a named list (default, cn), direct or off; set upstreams",
+		"file:///srv":                   `upstreams: GOPROXY of A cannot be used: "file:///srv": the scheme must be https or http; set upstreams`,
+		"https://u:sec%ZZret@a.example": "upstreams: GOPROXY of A cannot be read; in a user or a password everything but letters, digits, - . _ ~ is written as %XX",
+		"direct":                        "upstreams: GOPROXY of A is direct alone, and fetching from version control is not available in this version; set upstreams to a proxy or to off",
+		",":                             "upstreams: GOPROXY of A cannot be used: the list is empty; it needs an address, a named list (default, cn), direct or off; set upstreams",
 	} {
 		c, err := Load(Sources{GoEnv: goEnvOf(list)})
 		if err != nil {

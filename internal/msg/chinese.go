@@ -3,7 +3,239 @@ package msg
 type entry struct{ english, chinese string }
 
 // chinese is the catalogue: every message that a person reads, in Simplified Chinese. A
-// translation has the verbs of the English text, in any order if they are indexed.
+// translation has the verbs of the English text; in another order they are indexed. How
+// an English text is broken into lines does not count where it has no verbs.
 func chinese() []entry {
-	return []entry{}
+	var all []entry
+	for _, part := range [][]entry{chineseCommands(), chineseManual(), chineseSettings(), chineseProblems(), chineseRunning()} {
+		all = append(all, part...)
+	}
+	return all
+}
+
+// chineseCommands is about the commands and how they are called.
+func chineseCommands() []entry {
+	return []entry{
+		{"a Go module proxy", "Go 模块代理"},
+		{"run a module proxy", "运行模块代理"},
+		{"show and check the configuration", "显示和检查配置"},
+		{"print the effective configuration", "打印生效的配置"},
+		{"check a configuration file", "检查配置文件"},
+		{"ask the server on this machine whether it is alive", "询问本机的服务器是否存活"},
+		{"wait until a server is ready", "等待服务器就绪"},
+		{"print the version", "打印版本"},
+		{"print the manual of a command", "打印命令的手册"},
+		{"print the completion script of a shell", "打印 shell 的补全脚本"},
+
+		{"SYNOPSIS", "用法"},
+		{"DESCRIPTION", "说明"},
+		{"COMMANDS", "命令"},
+		{"OPTIONS", "选项"},
+		{"ENVIRONMENT", "环境变量"},
+		{"EXIT STATUS", "退出状态"},
+		{"EXAMPLES", "示例"},
+		{"More of each: %s", "各命令的详情：%s"},
+		{"%s (default %s)", "%s（默认 %s）"},
+		{"%s; one of: %s", "%s；可用的值：%s"},
+
+		{"done", "完成"},
+		{"it failed; the reason is on standard error", "失败；原因见标准错误"},
+		{"wrong use", "用法错误"},
+		{"wrong use, or a wrong configuration", "用法错误，或配置错误"},
+		{"ended by a signal, everything finished", "因信号结束，且一切已完成"},
+		{"could not start, or could not go on", "无法启动，或无法继续"},
+		{"the file is good", "文件正确"},
+		{"the file is bad or cannot be read, or wrong use", "文件有错或无法读取，或用法错误"},
+		{"the server is alive", "服务器存活"},
+		{"it is not, or anything else is wrong; other statuses are not used here", "未存活，或有其他错误；此命令不使用别的状态"},
+		{"the server is ready", "服务器已就绪"},
+		{"it was not ready in time; the last reason is on standard error", "未能及时就绪；最后的原因见标准错误"},
+
+		{"see: %s", "参见：%s"},
+		{"warning: %s", "警告：%s"},
+		{"%s is missing", "缺少 %s"},
+		{"%s: one argument too many", "%s：多余的参数"},
+		{"%s: there is no such command; is %s meant?", "%s：没有这个命令；是否指 %s？"},
+		{"%s: there is no such command; the commands are %s", "%s：没有这个命令；命令有 %s"},
+		{"--%s: there is no such flag; is --%s meant?", "--%s：没有这个选项；是否指 --%s？"},
+		{"--%s: there is no such flag", "--%s：没有这个选项"},
+		{"-%s: there is no such flag", "-%s：没有这个选项"},
+		{"--%s needs a value: %s", "--%s 需要一个值：%s"},
+		{"--%s: %q is no %s", "--%s：%q 不是 %s"},
+		{"%s: there is no completion for it; there is one for %s", "%s：没有它的补全；支持的有 %s"},
+		{"%q is not the URL of a server, such as http://127.0.0.1:3000", "%q 不是服务器的 URL，例如 http://127.0.0.1:3000"},
+	}
+}
+
+// chineseManual is the text of the manuals, paragraph by paragraph.
+func chineseManual() []entry {
+	return []entry{
+		{`Modhaven keeps Go builds downloading when the network does not. It is a module
+			proxy server (serve), and a proxy around one command (exec).`,
+			`网络不畅时，Modhaven 让 Go 构建仍能下载。它既是模块代理服务器（serve），也是围绕单个命令的代理（exec）。`},
+		{"Run a module proxy, and use it in another terminal", "运行模块代理，并在另一个终端中使用"},
+		{"Run one command behind a proxy of its own", "让一个命令在它自己的代理之后运行"},
+
+		{`Serves Go modules at an address, fetching what it does not have from its upstreams
+			and keeping it. Without any option it listens on 127.0.0.1:3000, keeps its state in
+			the user's cache directory and fetches through the GOPROXY of this machine.`,
+			`在一个地址上提供 Go 模块；没有的从上游获取并保存。不带任何选项时，它监听 127.0.0.1:3000，状态存放在用户的缓存目录中，并通过本机的 GOPROXY 获取。`},
+		{"The line to paste into a client's shell is printed when the server is ready.", "服务器就绪时，会打印可粘贴到客户端 shell 的那一行。"},
+		{`It ends on SIGTERM or an interrupt: new connections are refused at once, running
+			answers and downloads may finish within the time of --drain. A second signal ends it
+			immediately.`,
+			`收到 SIGTERM 或中断时结束：立即拒绝新连接，正在进行的应答和下载可在 --drain 的时间内完成。第二个信号使它立即结束。`},
+		{"All options in full, and the file: docs/configuration.md.", "全部选项的完整说明以及配置文件：docs/configuration.md。"},
+		{"Run with the settings of this machine", "使用本机的设置运行"},
+		{"Fetch through the public proxies that serve mainland China", "通过服务中国大陆的公共代理获取"},
+		{"Serve a company, whose own proxy comes first", "为公司服务，公司自己的代理在先"},
+
+		{"Shows what the settings come to, and checks a file before it is used. All settings: docs/configuration.md.",
+			"显示各项设置的最终结果，并在使用之前检查配置文件。全部设置：docs/configuration.md。"},
+		{`Prints every setting with the value that serve would use when it were called with the
+			same options, and with where the value came from. The output is a configuration file.
+			Users and passwords in addresses are masked.`,
+			`打印每项设置、以相同选项运行 serve 时会用的值，以及该值的来源。输出本身就是一个配置文件。地址中的用户名和密码会被遮盖。`},
+		{"See what a file and the environment come to", "查看配置文件与环境变量的最终结果"},
+		{"Begin a file", "开始编写配置文件"},
+		{`Checks a file alone: flags, variables of the environment and the settings of this
+			machine's go command do not count. Everything that is wrong is reported, each with its
+			line. Warnings do not make a file bad. Whether files that it names exist and addresses
+			answer is not looked at.`,
+			`只检查文件本身：选项、环境变量和本机 go 命令的设置都不计入。所有错误都会报告，各带行号。警告不算错误。不检查其中所写的文件是否存在、地址是否应答。`},
+		{"Before a restart", "重启之前"},
+
+		{`Asks /healthz of the server that is configured on this machine, for the health check
+			of a container. Given the same file and environment as serve it finds the address by
+			itself. The certificate is not verified, since it belongs to another name.`,
+			`询问本机所配置的服务器的 /healthz，用于容器的健康检查。配置文件和环境变量与 serve 相同时，它能自行找到地址。不验证证书，因为证书属于别的名称。`},
+		{"Only whether the process answers is asked; use wait to know whether it is ready.", "这里只问进程是否应答；要知道是否就绪，请用 wait。"},
+		{"How long to wait for the answer", "等待应答的时间"},
+		{"In a Dockerfile", "在 Dockerfile 中"},
+
+		{`Asks /readyz of the server at URL again and again until it answers 200, for scripts
+			that start a server and go on when it can be used. http:// may be left out. It connects
+			straight: HTTP_PROXY and its like do not count.`,
+			`反复询问 URL 处服务器的 /readyz，直到应答 200，供先启动服务器、待可用后再继续的脚本使用。http:// 可以省略。它直接连接：HTTP_PROXY 等变量不起作用。`},
+		{"How long to wait in all", "总共等待的时间"},
+		{"In a script", "在脚本中"},
+
+		{"Prints the version, the commit it was built from, the version of Go and the platform.", "打印版本、构建所用的提交、Go 的版本和平台。"},
+		{`As JSON it is an object with the strings version, commit, time (of the commit), go and
+			platform, and the boolean modified. What is not known is left out.`,
+			`JSON 形式是一个对象，含字符串 version、commit、time（提交的时间）、go 和 platform，以及布尔值 modified。未知的项会省略。`},
+		{"Print a JSON object", "打印 JSON 对象"},
+		{"For a script", "供脚本使用"},
+		{"Print the version and end", "打印版本并结束"},
+		{"Print this help and end", "打印本帮助并结束"},
+
+		{"Prints the manual of a command; without one, the list of commands. It is the same as COMMAND --help.",
+			"打印命令的手册；不指明命令时打印命令列表。与 COMMAND --help 相同。"},
+		{"The manual of the server", "服务器的手册"},
+		{`Prints a script that teaches a shell to complete the commands, options and values
+			of modhaven.`,
+			`打印一个脚本，使 shell 能补全 modhaven 的命令、选项和值。`},
+		{"In ~/.bashrc (with the package bash-completion)", "在 ~/.bashrc 中（需要软件包 bash-completion）"},
+		{"In ~/.zshrc", "在 ~/.zshrc 中"},
+		{"For fish, once", "对 fish，只需一次"},
+		{"In the PowerShell profile", "在 PowerShell 的配置文件中"},
+
+		{"The YAML file with settings, where --config is not given", "含设置的 YAML 文件，用于没有给出 --config 时"},
+		{"Every option above in capitals, with _ for -, such as MODHAVEN_LOG_LEVEL. An option goes before its variable, that before the file",
+			"以上每个选项的大写形式，用 _ 代替 -，例如 MODHAVEN_LOG_LEVEL。选项先于变量，变量先于配置文件"},
+		{"Where the go command's own settings are found, which stand in for --upstreams and --sumdb where these are not given",
+			"由此找到 go 命令自己的设置；没有给出 --upstreams 和 --sumdb 时以它们代替"},
+		{"The language of messages: English or Simplified Chinese", "消息的语言：英文或简体中文"},
+	}
+}
+
+// chineseSettings is the first sentence of each key's manual.
+func chineseSettings() []entry {
+	return []entry{
+		{"The YAML file with settings; else the one that MODHAVEN_CONFIG names", "含设置的 YAML 文件；否则用 MODHAVEN_CONFIG 所指的文件"},
+		{"The address to listen on, HOST:PORT", "监听的地址，HOST:PORT"},
+		{"The directory that holds all state: modules, lists, checksums and the files being downloaded", "存放全部状态的目录：模块、列表、校验和以及正在下载的文件"},
+		{"Where modules come from: a list with the syntax and the meaning of GOPROXY", "模块的来源：一个列表，语法和含义与 GOPROXY 相同"},
+		{"The checksum database to serve and to ask, with the syntax of GOSUMDB", "所提供和查询的校验和数据库，语法与 GOSUMDB 相同"},
+		{"Patterns of module paths that are private, with the syntax of GOPRIVATE", "私有模块路径的模式，语法与 GOPRIVATE 相同"},
+		{"What a `,` in `upstreams` means for modules that match no private pattern", "对不匹配任何私有模式的模块，`upstreams` 中的 `,` 是什么含义"},
+		{"Who may ask", "谁可以访问"},
+		{"The file with the certificate chain, in PEM, to answer over TLS", "用于 TLS 应答的证书链文件，PEM 格式"},
+		{"The file with the private key, in PEM, that belongs to `tls_cert`", "与 `tls_cert` 对应的私钥文件，PEM 格式"},
+		{"How long lists of versions and @latest are answered without asking upstream again", "版本列表和 @latest 在多长时间内不必再问上游"},
+		{"How long a request waits for upstream when there is an older answer", "已有较旧的应答时，请求等待上游的时间"},
+		{"How many files are fetched from upstream at once", "同时从上游获取的文件数"},
+		{"How long a download may stand still", "下载可以停滞的时间"},
+		{"How much memory keeps small files at hand", "用于缓存小文件的内存"},
+		{"How many connections from clients are open at once", "同时打开的客户端连接数"},
+		{"How long the end is held back after SIGTERM or an interrupt", "收到 SIGTERM 或中断后，推迟结束的时间"},
+		{"The least severe events that are logged", "记入日志的最低级别"},
+		{"The form of the log: lines for people or JSON for programs", "日志的格式：供人阅读的文本行，或供程序读取的 JSON"},
+	}
+}
+
+// chineseProblems is what is wrong with a configuration.
+func chineseProblems() []entry {
+	return []entry{
+		{"the configuration cannot be read: %s", "无法读取配置：%s"},
+		{"the YAML cannot be read: %s", "无法读取 YAML：%s"},
+		{"the file must have lines of the form KEY: VALUE", "文件必须由 KEY: VALUE 形式的行组成"},
+		{"further mistakes are not listed", "其余错误不再列出"},
+		{"a key is a plain word", "键必须是一个普通的词"},
+		{"%s stands twice; it is in line %s already", "%s 出现了两次；第 %s 行已有"},
+		{"the value must be a single one, without anchors or tags", "值必须是单个的，不带锚点或标签"},
+		{"%q is not a key; is %s meant?", "%q 不是键；是否指 %s？"},
+		{"%q is not a key; the keys are %s", "%q 不是键；键有 %s"},
+		{"there is no such key; is %s meant?", "没有这个键；是否指 %s？"},
+		{"there is no such key; the keys are %s", "没有这个键；键有 %s"},
+		{"%s has a control character or is not UTF-8", "%s 含有控制字符，或不是 UTF-8"},
+		{"%s is not allowed; it is one of: %s", "%s 不允许；可用的值：%s"},
+		{"%s is not a whole number from %s to %s", "%s 不是从 %s 到 %s 的整数"},
+		{"%s is not a duration; write a number and a unit (ms, s, m, h), such as 90s or 1m30s", "%s 不是时长；请写数字加单位（ms、s、m、h），例如 90s 或 1m30s"},
+		{"%s is too little; the least is %s", "%s 太小；最小为 %s"},
+		{"%s is not a size; write a whole number and a unit (B, KiB, MiB, GiB), such as 16MiB", "%s 不是大小；请写整数加单位（B、KiB、MiB、GiB），例如 16MiB"},
+		{"%s begins with ~, which only a shell replaces; write the whole path", "%s 以 ~ 开头，只有 shell 才会替换它；请写完整路径"},
+		{"%q is not HOST:PORT, such as 127.0.0.1:3000 or [::1]:3000", "%q 不是 HOST:PORT，例如 127.0.0.1:3000 或 [::1]:3000"},
+		{"%q has no port from 0 to 65535, as in 127.0.0.1:3000", "%q 没有 0 到 65535 的端口，应如 127.0.0.1:3000"},
+		{"%q has no address or name of this machine before the port, as in 127.0.0.1:3000", "%q 的端口之前不是本机的地址或名称，应如 127.0.0.1:3000"},
+		{"%s is reachable from other machines; real authentication is not available yet, so write `auth: none` (flag --auth none, MODHAVEN_AUTH=none) if that is meant",
+			"其他机器可以访问 %s；目前还没有真正的身份验证，如确需如此，请写 `auth: none`（选项 --auth none，或 MODHAVEN_AUTH=none）"},
+		{"a certificate needs its private key; set tls_key too", "证书需要对应的私钥；请同时设置 tls_key"},
+		{"a private key needs its certificate; set tls_cert too", "私钥需要对应的证书；请同时设置 tls_cert"},
+		{"%s is this very server, which would ask itself without end", "%s 就是这个服务器自己，会无休止地询问自己"},
+		{"GOPROXY of %s cannot be used: %s; set upstreams", "无法使用来自 %s 的 GOPROXY：%s；请设置 upstreams"},
+		{"GOPROXY of %s cannot be read; in a user or a password everything but letters, digits, - . _ ~ is written as %%XX",
+			"无法读取来自 %s 的 GOPROXY；用户名和密码中，除字母、数字、- . _ ~ 之外的字符都要写成 %%XX"},
+		{"%s is direct alone, and fetching from version control is not available in this version; set upstreams to a proxy or to off",
+			"%s 只有 direct，而此版本还不能从版本控制系统获取；请将 upstreams 设为代理或 off"},
+		{"direct alone cannot work: fetching from version control is not available in this version; give a proxy or off",
+			"仅有 direct 无法工作：此版本还不能从版本控制系统获取；请给出代理或 off"},
+		{"the user and the password are masked, as config print shows them; write the real ones", "用户名和密码是 config print 所显示的遮盖形式；请写真实的"},
+		{"%q cannot be read; in a user or a password everything but letters, digits, - . _ ~ is written as %%XX",
+			"无法读取 %q；用户名和密码中，除字母、数字、- . _ ~ 之外的字符都要写成 %%XX"},
+		{"%s cannot be used: %s; set sumdb", "无法使用 %s：%s；请设置 sumdb"},
+		{"there is no cache directory for this user (%s); set state to a directory", "该用户没有缓存目录（%s）；请将 state 设为一个目录"},
+		{"%q cannot be made absolute: %s", "%q 无法成为绝对路径：%s"},
+
+		{"%s in GOPROXY is this very server and is left out; the upstreams are now %s (%s)", "GOPROXY 中的 %s 就是这个服务器自己，已略去；现在的上游是 %s（%s）"},
+		{"while %s is out of reach nothing behind its ',' is asked, so public modules fail too; `failover: any` asks %s then for modules that match no private pattern",
+			"%s 无法访问时，其 ',' 之后的都不会被询问，公共模块也会失败；设 `failover: any` 后，对不匹配任何私有模式的模块会改问 %s"},
+		{"failover is any and private is empty, so every module counts as public: while %s is out of reach the names it guards are asked of %s; list them in private",
+			"failover 为 any 而 private 为空，因此所有模块都视为公共模块：%s 无法访问时，它所保护的名称会被拿去询问 %s；请将它们列入 private"},
+	}
+}
+
+// chineseRunning is what commands say while they run.
+func chineseRunning() []entry {
+	return []entry{
+		{"%s: good", "%s：正确"},
+		{"listen: %q names no port that could be asked", "listen：%q 没有可以询问的端口"},
+		{"not ready after %s: %s", "%s 后仍未就绪：%s"},
+		{"%s: no answer: %s", "%s：没有应答：%s"},
+		{"%s: the answer is %s", "%s：应答为 %s"},
+		{"%s: the answer is %s: %s", "%s：应答为 %s：%s"},
+		{"listening on %s, state in %s, upstreams %s", "正在监听 %s，状态存放在 %s，上游为 %s"},
+		{"the upstream %s does not answer (%v)", "上游 %s 没有应答（%v）"},
+		{"in mainland China use: %s", "在中国大陆请使用：%s"},
+	}
 }

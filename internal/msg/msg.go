@@ -34,7 +34,9 @@ func For(locale string) *Printer {
 		for _, e := range chinese() {
 			// The builder fails on texts with ${}, which a test excludes.
 			_ = b.SetString(tag, e.english, e.chinese)
-			_ = b.SetString(tag, fold(e.english), e.chinese)
+			if folded := fold(e.english); folded != e.english {
+				_ = b.SetString(tag, folded, e.chinese)
+			}
 		}
 	}
 	return &Printer{message.NewPrinter(tag, message.Catalog(b)), tag == language.English}
