@@ -10,13 +10,22 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"time"
 )
+
+// baselineLimit ends a baseline that hangs.
+const baselineLimit = 45 * time.Minute
 
 // A baseline is what the scripts do without Modhaven.
 type baseline struct {
 	Outcome map[string]outcome
 	Reached []string // the scripts that connect to a proxy at all, sorted
+	Took    time.Duration
 }
+
+// limit is how long a pass may take: generous, since machines differ and get
+// busy, but not so long that a hang costs an hour.
+func (b baseline) limit() time.Duration { return 4*time.Minute + 4*b.Took }
 
 // baseline runs every script straight against the test proxy, through pipes
 // that note who connects, or takes the result of an earlier run.
@@ -40,11 +49,11 @@ func (r *runner) baseline(ctx context.Context) (baseline, error) {
 		g.pipe(pipes, ln, r.upstream.addr)
 		p.Proxy[script] = "http://" + ln.Addr().String() + "/mod"
 	}
-	o, err := r.run(ctx, "baseline", p)
+	o, err := r.run(ctx, "baseline", p, baselineLimit)
 	if err != nil {
 		return baseline{}, err
 	}
-	b := baseline{Outcome: o.outcome, Reached: slices.Sorted(maps.Keys(g.connections()))}
+	b := baseline{Outcome: o.outcome, Reached: slices.Sorted(maps.Keys(g.connections())), Took: o.took}
 	r.say("%s, in %v", b, o.took)
 	for script := range r.texts {
 		switch outcomeOf(b.Outcome, script) {
@@ -88,7 +97,7 @@ func loadBaseline(file string, scripts map[string]string) (baseline, bool) {
 			return b, false
 		}
 	}
-	return b, len(b.Outcome) == len(scripts)
+	return b, len(b.Outcome) == len(scripts) && b.Took > 0
 }
 
 func (b baseline) count(o outcome) int { return results{outcome: b.Outcome}.count(o) }

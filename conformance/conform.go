@@ -110,7 +110,7 @@ func (r *runner) passes(ctx context.Context, base baseline, allowed map[string]a
 	}
 	var done []pass
 	for i := range r.times {
-		p, err := r.through(ctx, r.passName(i), t, cert, scripts)
+		p, err := r.through(ctx, r.passName(i), t, cert, scripts, base.limit())
 		if err != nil {
 			_ = t.stop()
 			return done, err

@@ -38,12 +38,9 @@ type outing struct {
 }
 
 // run runs the scripts of p. The error tells that the run itself went wrong,
-// not that scripts failed. name names its files.
-func (r *runner) run(ctx context.Context, name string, p plan) (outing, error) {
-	limit := 15 * time.Minute
-	if r.mode == "long" {
-		limit = 45 * time.Minute
-	}
+// not that scripts failed. name names its files. A script that still runs
+// shortly before limit fails then, and its log has the stacks of its go command.
+func (r *runner) run(ctx context.Context, name string, p plan, limit time.Duration) (outing, error) {
 	planFile := filepath.Join(r.dir, name+".plan.json")
 	logFile := filepath.Join(r.dir, name+".log")
 	tmp := filepath.Join(r.dir, "tmp")

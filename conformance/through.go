@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"slices"
+	"time"
 )
 
 // A pass is the scripts run once through the target.
@@ -40,7 +41,7 @@ func (p pass) reached() []string {
 // through one (TLS and HTTP/2 on both sides of it) that work with nothing
 // else; for the others the gate is a pipe, and the go command itself shakes
 // hands and speaks HTTP/2 with the target.
-func (r *runner) through(ctx context.Context, name string, t target, cert *certificate, scripts []string) (pass, error) {
+func (r *runner) through(ctx context.Context, name string, t target, cert *certificate, scripts []string, limit time.Duration) (pass, error) {
 	gatesCtx, stop := context.WithCancel(ctx)
 	g := newGates()
 	defer g.close()
@@ -58,7 +59,7 @@ func (r *runner) through(ctx context.Context, name string, t target, cert *certi
 		}
 		p.Proxy[script] = r.gate(gatesCtx, g, f, cert, script, ln)
 	}
-	o, err := r.run(ctx, name, p)
+	o, err := r.run(ctx, name, p, limit)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	done := pass{
