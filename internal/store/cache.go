@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"iter"
+	"sync"
+	"sync/atomic"
 
 	"github.com/modhaven/modhaven/internal/goproxy"
 	"github.com/modhaven/modhaven/internal/lru"
@@ -14,6 +16,9 @@ import (
 type Cache struct {
 	next  Store
 	small *lru.Cache[object]
+
+	changes atomic.Int64 // of next, by this Cache
+	mu      sync.Mutex   // held to change small: what was read before a change must not come in after it
 }
 
 type object struct {
@@ -31,14 +36,27 @@ func (c *Cache) Open(ctx context.Context, name string) (*goproxy.Content, error)
 	if o, ok := c.small.Get(name); ok {
 		return &goproxy.Content{Meta: o.meta, Body: goproxy.NewBytes(o.b)}, nil
 	}
+	before := c.changes.Load()
 	content, err := c.next.Open(ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	if b, ok := content.Body.(*goproxy.Bytes); ok {
-		c.small.Put(name, object{content.Meta, b.All()})
+		c.mu.Lock()
+		if c.changes.Load() == before {
+			c.small.Put(name, object{content.Meta, b.All()})
+		}
+		c.mu.Unlock()
 	}
 	return content, nil
+}
+
+// forget drops what may have changed in next.
+func (c *Cache) forget(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.changes.Add(1)
+	c.small.Remove(name)
 }
 
 // Stat implements Store.
@@ -51,7 +69,7 @@ func (c *Cache) Stat(ctx context.Context, name string) (goproxy.Meta, error) {
 
 // Put implements Store.
 func (c *Cache) Put(ctx context.Context, name string, src *io.SectionReader, o PutOptions) error {
-	defer c.small.Remove(name)
+	defer c.forget(name)
 	return c.next.Put(ctx, name, src, o)
 }
 
@@ -62,6 +80,6 @@ func (c *Cache) List(ctx context.Context, prefix string) iter.Seq2[Entry, error]
 
 // Remove implements Store.
 func (c *Cache) Remove(ctx context.Context, name string) error {
-	defer c.small.Remove(name)
+	defer c.forget(name)
 	return c.next.Remove(ctx, name)
 }

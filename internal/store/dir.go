@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -19,12 +20,14 @@ import (
 	"github.com/modhaven/modhaven/internal/goproxy"
 )
 
-// Dir is a Store in a directory tree. An object larger than Small has its ETag in a file
-// beside it, NAME.etag, written after the object: without it the object has none.
+// Dir is a Store in a directory tree. An object larger than Small has its ETag and size in a file
+// beside it, NAME.etag, written after the object: without it the object has no ETag.
 type Dir struct {
 	root string
 	tmp  string // same file system as root; the caller sweeps it
 	disk disk
+
+	change sync.Mutex // held, before the lock file, to change what may be there already or has a NAME.etag
 
 	mu    sync.Mutex      // guards known
 	known map[string]bool // directories that exist and are durable
@@ -38,6 +41,7 @@ const etagSuffix = ".etag"
 // NewDir returns a Store of the files below root. Temporary files are made in tmp, which
 // must exist, be this process's own and be on the file system of root.
 func NewDir(root, tmp string) (*Dir, error) {
+	root = filepath.Clean(root) // ancestors of a file must come to it
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
@@ -59,43 +63,43 @@ func (d *Dir) Open(_ context.Context, name string) (*goproxy.Content, error) {
 	if err == nil && !fi.Mode().IsRegular() {
 		err = absent("open", name)
 	}
+	var etag string
+	if err == nil {
+		etag, err = d.etag(name, fi)
+	}
+	if err == nil && fi.Size() > Small {
+		return &goproxy.Content{Meta: goproxy.Meta{Size: fi.Size(), ETag: etag}, Body: f}, nil
+	}
+	defer f.Close()
 	if err != nil {
-		f.Close()
 		return nil, err
 	}
-	if fi.Size() <= Small {
-		b := make([]byte, fi.Size())
-		_, err := io.ReadFull(f, b)
-		f.Close()
-		if err != nil {
-			return nil, fmt.Errorf("store: %s: %w", name, err)
-		}
-		return small(b), nil
+	b := make([]byte, fi.Size())
+	if _, err := io.ReadFull(f, b); err != nil {
+		return nil, fmt.Errorf("store: %s: %w", name, err)
 	}
-	return &goproxy.Content{Meta: goproxy.Meta{Size: fi.Size(), ETag: d.etag(name)}, Body: f}, nil
+	return small(b), nil
 }
 
-// etag returns the remembered ETag of a large object, or "".
-func (d *Dir) etag(name string) string {
+// etag returns the remembered ETag of the object fi, which is open, or "". That one is remembered of another size
+// is ErrDamaged.
+func (d *Dir) etag(name string, fi fs.FileInfo) (string, error) {
 	b, err := os.ReadFile(d.file(name) + etagSuffix)
-	if err != nil || len(b) > 128 {
-		return ""
+	if err != nil {
+		return "", nil
 	}
-	return string(b)
+	if now, err := os.Stat(d.file(name)); err != nil || !os.SameFile(fi, now) {
+		return "", nil // it was replaced while it was opened: the ETag may be the other's
+	}
+	etag, size, ok := parseETag(b)
+	if ok && size != fi.Size() {
+		return "", fmt.Errorf("store: %s: %w: it has %d bytes, not %d", name, ErrDamaged, fi.Size(), size)
+	}
+	return etag, nil
 }
 
 // Stat implements Store.
 func (d *Dir) Stat(ctx context.Context, name string) (goproxy.Meta, error) {
-	if err := checkName("stat", name); err != nil {
-		return goproxy.Meta{}, err
-	}
-	fi, err := os.Stat(d.file(name))
-	if err != nil {
-		return goproxy.Meta{}, asAbsent("stat", name, err)
-	}
-	if fi.Mode().IsRegular() && fi.Size() > Small {
-		return goproxy.Meta{Size: fi.Size(), ETag: d.etag(name)}, nil
-	}
 	c, err := d.Open(ctx, name)
 	if err != nil {
 		return goproxy.Meta{}, err
@@ -109,16 +113,11 @@ func (d *Dir) Put(_ context.Context, name string, src *io.SectionReader, o PutOp
 	if err := checkName("put", name); err != nil {
 		return err
 	}
-	if err := d.put(name, src, o); err != nil {
-		if errors.Is(err, fs.ErrExist) || errors.Is(err, ErrConflict) {
-			return err
-		}
-		return fmt.Errorf("store: %s: %w", name, err)
+	err := d.put(name, src, o)
+	if err == nil || errors.Is(err, fs.ErrExist) || errors.Is(err, ErrConflict) {
+		return err
 	}
-	if src.Size() > Small && o.ETag != "" {
-		d.writeETag(name, o.ETag)
-	}
-	return nil
+	return fmt.Errorf("store: %s: %w", name, err)
 }
 
 func (d *Dir) put(name string, src *io.SectionReader, o PutOptions) error {
@@ -138,21 +137,74 @@ func (d *Dir) put(name string, src *io.SectionReader, o PutOptions) error {
 	if err := d.mkdir(filepath.Dir(to)); err != nil {
 		return err
 	}
-	switch o.If {
-	case "":
-		err = d.disk.link(from, to)
-		if errors.Is(err, syscall.EXDEV) && !temporary {
-			return d.putCopy(name, src, o)
-		}
-	case "*":
-		err = d.replace(from, to, temporary)
-	default:
-		err = d.swap(name, from, to, temporary, o.If)
+	err = d.publish(name, from, temporary, src.Size(), o)
+	if errors.Is(err, syscall.EXDEV) && !temporary {
+		return d.putCopy(name, src, o)
 	}
 	if err != nil {
 		return err
 	}
 	return d.disk.syncDir(filepath.Dir(to))
+}
+
+// publish gives the file from, of size bytes, its name. What creates a small object needs no lock: the link alone
+// decides.
+func (d *Dir) publish(name, from string, temporary bool, size int64, o PutOptions) error {
+	to := d.file(name)
+	if o.If == "" && size <= Small {
+		return d.disk.link(from, to)
+	}
+	unlock, err := d.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := d.check(name, o.If); err != nil {
+		return err
+	}
+	// Before and after: whatever is killed, no object has the ETag of another.
+	if err := os.Remove(to + etagSuffix); err != nil && !errors.Is(asAbsent("put", name, err), fs.ErrNotExist) {
+		return err
+	}
+	if o.If == "" {
+		err = d.disk.link(from, to)
+	} else {
+		err = d.replace(from, to, temporary)
+	}
+	if err == nil && size > Small && o.ETag != "" {
+		d.writeETag(to, o.ETag, size)
+	}
+	return err
+}
+
+// lock holds off all who change what is there, of other processes too.
+func (d *Dir) lock() (unlock func(), err error) {
+	d.change.Lock()
+	f := flock.New(filepath.Join(d.root, ".swap.lock"))
+	if err := f.Lock(); err != nil {
+		d.change.Unlock()
+		return nil, err
+	}
+	return func() { f.Close(); d.change.Unlock() }, nil
+}
+
+// check compares what is there with PutOptions.If. The caller holds the lock.
+func (d *Dir) check(name, want string) error {
+	if want == "*" {
+		return nil
+	}
+	m, err := d.Stat(context.Background(), name)
+	switch {
+	case want == "" && err == nil:
+		return &fs.PathError{Op: "put", Path: name, Err: fs.ErrExist}
+	case want == "":
+		return nil // the link will say
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return err
+	case err != nil || m.ETag != want:
+		return ErrConflict
+	}
+	return nil
 }
 
 // putCopy puts a copy of src, where the file itself cannot be linked.
@@ -173,7 +225,9 @@ func (d *Dir) durable(src *io.SectionReader) (name string, temporary bool, err e
 	if err != nil {
 		return "", false, err
 	}
-	_, err = io.Copy(f, io.NewSectionReader(src, 0, src.Size()))
+	if _, err = io.CopyN(f, io.NewSectionReader(src, 0, n), n); err == io.EOF {
+		err = shortSource(err)
+	}
 	if err == nil {
 		err = f.Chmod(0o644)
 	}
@@ -201,23 +255,6 @@ func (d *Dir) replace(from, to string, temporary bool) error {
 		from = second
 	}
 	return d.disk.rename(from, to)
-}
-
-// swap replaces name where it has the ETag want now. The lock holds off other processes.
-func (d *Dir) swap(name, from, to string, temporary bool, want string) error {
-	lock := flock.New(filepath.Join(d.root, ".swap.lock"))
-	if err := lock.Lock(); err != nil {
-		return err
-	}
-	defer lock.Unlock()
-	m, err := d.Stat(context.Background(), name)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err != nil || m.ETag != want {
-		return ErrConflict
-	}
-	return d.replace(from, to, temporary)
 }
 
 // mkdir makes dir and makes every new ancestor durable.
@@ -252,20 +289,38 @@ func (d *Dir) mkdir(dir string) error {
 	return nil
 }
 
-// writeETag remembers an ETag. A failure costs clients their validator and nothing else.
-func (d *Dir) writeETag(name, etag string) {
+// writeETag remembers the ETag of the file to. A failure costs clients their validator and nothing else.
+func (d *Dir) writeETag(to, etag string, size int64) {
 	f, err := os.CreateTemp(d.tmp, "etag-*")
 	if err != nil {
 		return
 	}
-	_, err = f.WriteString(etag)
+	_, err = f.WriteString(formatETag(etag, size))
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}
-	if err != nil || os.Chmod(f.Name(), 0o644) != nil || d.disk.rename(f.Name(), d.file(name)+etagSuffix) != nil {
+	if err != nil || os.Chmod(f.Name(), 0o644) != nil || d.disk.rename(f.Name(), to+etagSuffix) != nil {
 		os.Remove(f.Name())
 	}
 }
+
+// A file NAME.etag has the ETag, a space, the object's size and a newline.
+func formatETag(etag string, size int64) string { return fmt.Sprintf("%s %d\n", etag, size) }
+
+// parseETag is the inverse of formatETag. The file is not synced: after a crash anything may be in it.
+func parseETag(b []byte) (etag string, size int64, ok bool) {
+	etag, digits, ok := strings.Cut(string(b), " ")
+	size, err := strconv.ParseInt(strings.TrimSuffix(digits, "\n"), 10, 64)
+	if !ok || err != nil || etag == "" || len(etag) > maxETag || strings.ContainsFunc(etag, notETag) || formatETag(etag, size) != string(b) {
+		return "", 0, false
+	}
+	return etag, size, true
+}
+
+const maxETag = 128
+
+// notETag tells what cannot be in an ETag, RFC 9110, 8.8.3.
+func notETag(r rune) bool { return r <= ' ' || r == '"' || r >= 0x7f }
 
 // List implements Store.
 func (d *Dir) List(ctx context.Context, prefix string) iter.Seq2[Entry, error] {
@@ -279,7 +334,7 @@ func (d *Dir) List(ctx context.Context, prefix string) iter.Seq2[Entry, error] {
 		}
 		stopped := errors.New("stopped")
 		err := filepath.WalkDir(start, func(p string, e fs.DirEntry, err error) error {
-			if errors.Is(err, fs.ErrNotExist) {
+			if err != nil && errors.Is(asAbsent("list", p, err), fs.ErrNotExist) {
 				return nil
 			}
 			if err == nil {
@@ -321,8 +376,20 @@ func (d *Dir) Remove(_ context.Context, name string) error {
 	if err := checkName("remove", name); err != nil {
 		return err
 	}
-	os.Remove(d.file(name) + etagSuffix)
-	if err := os.Remove(d.file(name)); err != nil && !errors.Is(asAbsent("", "", err), fs.ErrNotExist) {
+	unlock, err := d.lock()
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	defer unlock()
+	fi, err := os.Lstat(d.file(name))
+	if err == nil && !fi.Mode().IsRegular() {
+		return nil // a directory is no object
+	}
+	if err == nil {
+		os.Remove(d.file(name) + etagSuffix)
+		err = os.Remove(d.file(name))
+	}
+	if err != nil && !errors.Is(asAbsent("remove", name, err), fs.ErrNotExist) {
 		return fmt.Errorf("store: %w", err)
 	}
 	return nil

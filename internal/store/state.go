@@ -86,9 +86,14 @@ func checkForeign(dir string) error {
 		return err
 	}
 	for _, e := range entries {
-		if e.Name() != ".lock" && e.Name() != "lost+found" && e.Name() != "format" {
-			return fmt.Errorf("it holds %s and is no state directory; name an empty or a new directory", e.Name())
+		switch e.Name() {
+		case ".lock", "lost+found", "format", "format.new": // also what a first start leaves that is killed
+			continue
 		}
+		if _, err := os.Stat(filepath.Join(dir, "format")); err == nil {
+			return nil // the first start of another process has come further meanwhile
+		}
+		return fmt.Errorf("it holds %s and is no state directory; name an empty or a new directory", e.Name())
 	}
 	return nil
 }
@@ -126,11 +131,26 @@ func ensureFormat(dir string, current int, migrations map[int]func(string) error
 	return nil
 }
 
+// writeFormat is durable, or a crash would leave a file that no start understands.
 func writeFormat(name string, n int) error {
-	if err := os.WriteFile(name+".new", fmt.Appendf(nil, "%s%d\n", formatPrefix, n), 0o644); err != nil {
+	f, err := os.Create(name + ".new")
+	if err != nil {
 		return err
 	}
-	return os.Rename(name+".new", name)
+	_, err = fmt.Fprintf(f, "%s%d\n", formatPrefix, n)
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(name+".new", name)
+	}
+	if err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(name))
 }
 
 // sweep removes the spools whose owner is gone: those whose lock is free.

@@ -13,26 +13,33 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"strings"
 	"time"
 
 	"github.com/modhaven/modhaven/internal/goproxy"
 )
 
-// ErrConflict says that an object changed since its ETag was read.
-var ErrConflict = errors.New("changed meanwhile")
+var (
+	// ErrConflict says that an object changed since its ETag was read.
+	ErrConflict = errors.New("changed meanwhile")
+	// ErrDamaged says that an object is there but is not what was stored. Remove it and put it anew.
+	ErrDamaged = errors.New("not as it was stored")
+)
 
 // Small is the size up to which a Dir hands out an object as *goproxy.Bytes, and a Cache keeps it.
 const Small = 64 << 10
 
-// A Store holds named bytes. Names are slash-separated as in fs.ValidPath. Absence is an
-// error that matches fs.ErrNotExist. All methods may be called at once, also by several processes.
+// A Store holds named bytes. Names are slash-separated as in fs.ValidPath; those that checkName refuses are
+// errors matching fs.ErrInvalid. Absence is an error that matches fs.ErrNotExist. All methods may be called at
+// once, also by several processes. A body that is open stays as it is when its object is replaced or removed.
 type Store interface {
 	// Open returns the object. Small ones are a *goproxy.Bytes, others a body that can seek.
 	Open(ctx context.Context, name string) (*goproxy.Content, error)
 	// Stat returns what Open would, without the body.
 	Stat(ctx context.Context, name string) (goproxy.Meta, error)
-	// Put stores all of src or nothing; the object is durable when Put returns nil. If src is the
-	// whole of an *os.File, that very file may become the object: the caller writes to it no more.
+	// Put stores all of src or nothing; the object is durable when Put returns nil. After an error it may be there
+	// all the same, but whole. If src is the whole of an *os.File, that very file may become the object: the
+	// caller writes to it no more.
 	Put(ctx context.Context, name string, src *io.SectionReader, o PutOptions) error
 	// List returns the objects whose names start with prefix, in one order for all stores:
 	// element by element. It stops after an error.
@@ -62,9 +69,10 @@ func ETag(content []byte) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// checkName refuses what could leave the store or collide with what a Dir keeps beside objects.
+// checkName refuses what could leave the store, what no file can be called, and what a Dir keeps beside objects:
+// files named NAME.etag, and hidden ones at the top.
 func checkName(op, name string) error {
-	if !fs.ValidPath(name) || name == "." {
+	if !fs.ValidPath(name) || strings.HasPrefix(name, ".") || strings.HasSuffix(name, etagSuffix) || strings.ContainsAny(name, "\x00\\") {
 		return &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
 	}
 	return nil
@@ -81,11 +89,18 @@ func small(b []byte) *goproxy.Content {
 	}
 }
 
-// readAll reads src, which must be n bytes long.
+// readAll reads all of src. That there is less than it says is an error.
 func readAll(src *io.SectionReader) ([]byte, error) {
 	b := make([]byte, src.Size())
-	if _, err := src.ReadAt(b, 0); err != nil && !(err == io.EOF && len(b) == 0) && err != io.EOF {
-		return nil, fmt.Errorf("reading what is to be stored: %w", err)
+	if _, err := io.ReadFull(io.NewSectionReader(src, 0, src.Size()), b); err != nil {
+		return nil, shortSource(err)
 	}
 	return b, nil
+}
+
+func shortSource(err error) error {
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return fmt.Errorf("reading what is to be stored: %w", err)
 }
