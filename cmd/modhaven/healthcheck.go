@@ -13,7 +13,7 @@ import (
 func healthcheckCommand(p *process) *cobra.Command {
 	cmd := &cobra.Command{Use: "healthcheck [OPTIONS]", Args: p.arguments()}
 	p.addSettings(cmd, "listen", "tls-cert", "tls-key")
-	timeout := cmd.Flags().Duration("timeout", 5*time.Second, p.msg.Text("How long to wait for the answer"))
+	timeout := addSpan(cmd, "timeout", 5*time.Second, p.msg.Text("How long to wait for the answer"))
 	p.document(cmd, manual{
 		short: "ask the server on this machine whether it is alive",
 		about: `

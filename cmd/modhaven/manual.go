@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -127,19 +128,19 @@ func (p *process) renderFlags(b *strings.Builder, cmd *cobra.Command) {
 		if s, ok := f.Value.(*setting); ok && len(s.key.OneOf) > 0 {
 			text = p.msg.Sprintf("%s; one of: %s", text, strings.Join(s.key.OneOf, ", "))
 		}
-		if value := defaultOf(f); value != "" {
+		if value := p.defaultOf(f); value != "" {
 			text = p.msg.Sprintf("%s (default %s)", text, value)
 		}
 		fmt.Fprintf(b, "    %s\n%s", name, wrap(text, 8))
 	})
 }
 
-func defaultOf(f *pflag.Flag) string {
-	if s, ok := f.Value.(*setting); ok {
-		return s.key.Default
+func (p *process) defaultOf(f *pflag.Flag) string {
+	switch v := f.Value.(type) {
+	case *setting:
+		return cmp.Or(v.key.Default, p.msg.Text(v.key.Empty))
+	case *span, *fileName:
+		return f.DefValue
 	}
-	if f.Value.Type() == "bool" {
-		return ""
-	}
-	return f.DefValue
+	return ""
 }

@@ -19,6 +19,9 @@ func TestTranslated(t *testing.T) {
 	said := make(map[string]bool)
 	for _, k := range config.Keys() {
 		said[fold(k.Help())] = true
+		if k.Empty != "" {
+			said[fold(k.Empty)] = true
+		}
 	}
 	for _, dir := range []string{".", "../../internal/config"} {
 		for _, file := range parseDir(t, dir) {

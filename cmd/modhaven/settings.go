@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/modhaven/modhaven/internal/config"
 	"github.com/spf13/cobra"
@@ -50,6 +51,29 @@ type fileName struct{ name string }
 func (f *fileName) Set(name string) error { f.name = name; return nil }
 func (f *fileName) String() string        { return f.name }
 func (f *fileName) Type() string          { return "FILE" }
+
+// A span is a flag with a length of time, more than none.
+type span time.Duration
+
+func (s *span) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		return errors.New("no duration")
+	}
+	*s = span(d)
+	return nil
+}
+
+func (s *span) String() string { return config.FormatDuration(time.Duration(*s)) }
+func (s *span) Type() string   { return "DURATION" }
+
+// addSpan gives cmd a flag with a length of time and returns where its value is after parsing.
+func addSpan(cmd *cobra.Command, name string, value time.Duration, usage string) *time.Duration {
+	s := span(value)
+	cmd.Flags().Var(&s, name, usage)
+	_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
+	return (*time.Duration)(&s)
+}
 
 // load returns the settings for cmd from its flags, the environment and the file. The
 // values are good one by one; whether they go together is not yet checked.

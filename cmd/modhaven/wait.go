@@ -10,13 +10,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/modhaven/modhaven/internal/config"
 	"github.com/modhaven/modhaven/internal/goproxy"
 	"github.com/spf13/cobra"
 )
 
 func waitCommand(p *process) *cobra.Command {
 	cmd := &cobra.Command{Use: "wait URL [--timeout DURATION]", Args: p.arguments("URL")}
-	timeout := cmd.Flags().Duration("timeout", time.Minute, p.msg.Text("How long to wait in all"))
+	timeout := addSpan(cmd, "timeout", time.Minute, p.msg.Text("How long to wait in all"))
 	p.document(cmd, manual{
 		short: "wait until a server is ready",
 		about: `
@@ -38,7 +39,7 @@ func waitCommand(p *process) *cobra.Command {
 		ctx, cancel := context.WithTimeout(cmd.Context(), *timeout)
 		defer cancel()
 		if last := p.waitReady(ctx, base+"/readyz"); last != nil {
-			return p.failf("not ready after %s: %s", timeout.String(), last.Error())
+			return p.failf("not ready after %s: %s", config.FormatDuration(*timeout), last.Error())
 		}
 		return nil
 	}

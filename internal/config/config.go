@@ -24,7 +24,7 @@ type Config struct {
 	// downloaded. It is made where it is missing. When empty it is `modhaven` in the
 	// user's cache directory; a relative one is below the working directory. Several
 	// processes may use one directory.
-	State string `key:"state" arg:"DIR"`
+	State string `key:"state" arg:"DIR" empty:"modhaven in the user's cache directory"`
 
 	// Where modules come from: a list with the syntax and the meaning of GOPROXY.
 	// Entries are addresses, `direct` or `off`. After `,` the next entry is asked only when
@@ -42,12 +42,12 @@ type Config struct {
 	// hears of a module it knows. The price is that its outage stops public modules too;
 	// see `failover`. Fetching straight from version control (`direct`) is not available in
 	// this version: it repeats the 404 of the entry before it.
-	Upstreams string `key:"upstreams" arg:"LIST"`
+	Upstreams string `key:"upstreams" arg:"LIST" empty:"the GOPROXY of this machine"`
 
 	// The checksum database to serve and to ask, with the syntax of GOSUMDB. It is a
 	// name, or a verifier key, either followed by an address; or `off`. When empty it is the
 	// GOSUMDB that the go command of this machine would use.
-	SumDB string `key:"sumdb" arg:"SPEC"`
+	SumDB string `key:"sumdb" arg:"SPEC" empty:"the GOSUMDB of this machine"`
 
 	// Patterns of module paths that are private, with the syntax of GOPRIVATE. What matches
 	// is never asked of a well-known public proxy nor of a public checksum database. Upper and

@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"flag"
 	"fmt"
 	"go/ast"
@@ -14,7 +15,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	diff "github.com/google/go-cmp/cmp"
 )
 
 // TestGenerated fails when what is made from Config's comments is not up to date;
@@ -39,8 +40,8 @@ func TestGenerated(t *testing.T) {
 			t.Fatal(err)
 		}
 		got = bytes.ReplaceAll(got, []byte("\r\n"), []byte("\n"))
-		if diff := cmp.Diff(string(out.want), string(got)); diff != "" {
-			t.Errorf("%s is not up to date; run go generate ./internal/config (-want +got):\n%s", out.file, diff)
+		if d := diff.Diff(string(out.want), string(got)); d != "" {
+			t.Errorf("%s is not up to date; run go generate ./internal/config (-want +got):\n%s", out.file, d)
 		}
 	}
 }
@@ -108,10 +109,10 @@ func manual(docs map[string]string) []byte {
 }
 
 func manualDefault(k Key) string {
-	if k.Default == "" {
-		return "empty"
+	if k.Default != "" {
+		return "`" + k.Default + "`"
 	}
-	return "`" + k.Default + "`"
+	return cmp.Or(k.Empty, "none")
 }
 
 const manualHead = `# Configuration

@@ -17,6 +17,7 @@ type Key struct {
 	Name    string   // as a flag, without the dashes: "tls-cert"
 	Arg     string   // what its value is called in help: "FILE"
 	Default string   // as text; "" where the zero value has a meaning of its own
+	Empty   string   // what stands in for an empty value, in words; "" for nothing
 	OneOf   []string // the allowed values, where they can be listed
 	Doc     string   // the manual, paragraphs apart by an empty line
 	field   reflect.StructField
@@ -71,6 +72,7 @@ func Keys() []Key {
 			Name:    name,
 			Arg:     f.Tag.Get("arg"),
 			Default: f.Tag.Get("default"),
+			Empty:   f.Tag.Get("empty"),
 			OneOf:   strings.Fields(f.Tag.Get("oneof")),
 			Doc:     docs[name],
 			field:   f,

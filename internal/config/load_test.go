@@ -241,10 +241,10 @@ func TestYAMLText(t *testing.T) {
 // before they are parsed.
 func TestHostileYAML(t *testing.T) {
 	for _, unit := range []string{"[", "{a: ", "- - ", "a: 1\n", "\"", "&a "} {
-		text := strings.Repeat(unit, maxFile/4/len(unit))
+		text := strings.Repeat(unit, maxFile/8/len(unit))
 		_, err := Load(Sources{File: write(t, text), GoEnv: DefaultGoEnv()})
 		if err == nil || !strings.Contains(err.Error(), "more than any configuration") {
-			t.Errorf("a quarter of a megabyte of %q: error %v, want that it is too much", unit, err)
+			t.Errorf("128 KiB of %q: error %v, want that it is too much", unit, err)
 		}
 	}
 }

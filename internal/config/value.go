@@ -68,7 +68,7 @@ func (k Key) setDuration(v reflect.Value, text string) *Message {
 		return message("%s is not a duration; write a number and a unit (ms, s, m, h), such as 90s or 1m30s", quote(k, text))
 	}
 	if d < low {
-		return message("%s is too little; the least is %s", quote(k, text), formatDuration(low))
+		return message("%s is too little; the least is %s", quote(k, text), FormatDuration(low))
 	}
 	v.SetInt(int64(d))
 	return nil
@@ -91,7 +91,7 @@ func (k Key) text(c *Config) string {
 	case int:
 		return strconv.Itoa(v)
 	case time.Duration:
-		return formatDuration(v)
+		return FormatDuration(v)
 	case Size:
 		return v.String()
 	default:
@@ -99,8 +99,8 @@ func (k Key) text(c *Config) string {
 	}
 }
 
-// formatDuration is d.String without units that are zero: "1m", not "1m0s".
-func formatDuration(d time.Duration) string {
+// FormatDuration writes d as people do: d.String without units that are zero: "1m", not "1m0s".
+func FormatDuration(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")

@@ -49,7 +49,7 @@ func TestFormatDuration(t *testing.T) {
 		0: "0s", time.Minute: "1m", time.Hour: "1h", 90 * time.Second: "1m30s", time.Hour + time.Second: "1h0m1s",
 		20 * time.Second: "20s", 10 * time.Minute: "10m", 100 * time.Millisecond: "100ms", time.Hour + 10*time.Minute: "1h10m",
 	} {
-		got := formatDuration(d)
+		got := FormatDuration(d)
 		if again, err := time.ParseDuration(got); got != want || again != d {
 			t.Errorf("%v is written %s and read as %v (%v); want %s", d, got, again, err, want)
 		}
