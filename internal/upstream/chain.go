@@ -129,6 +129,7 @@ func join(failures []error) error {
 	var lines []string
 	var unavailable, wrong bool
 	var retry time.Duration
+	var causes []error // of the trouble alone: errors.As must not find a refusal in it
 	for _, err := range failures {
 		lines = append(lines, line(err))
 		var u *goproxy.Unavailable
@@ -136,6 +137,7 @@ func join(failures []error) error {
 		switch {
 		case errors.As(err, &u):
 			unavailable, retry = true, max(retry, u.RetryAfter)
+			causes = append(causes, u.Err)
 		case !errors.As(err, &r):
 			wrong = true
 		}
@@ -143,7 +145,7 @@ func join(failures []error) error {
 	reason := strings.Join(lines, "\n")
 	switch {
 	case unavailable:
-		return &goproxy.Unavailable{Reason: reason, RetryAfter: retry, Err: errors.Join(failures...)}
+		return &goproxy.Unavailable{Reason: reason, RetryAfter: retry, Err: errors.Join(causes...)}
 	case wrong:
 		return &goproxy.Wrong{Reason: reason}
 	}
@@ -154,7 +156,7 @@ func join(failures []error) error {
 func line(err error) string {
 	from := ""
 	var r *goproxy.Refused
-	if errors.As(err, &r) && r.From != "" {
+	if errors.As(err, &r) && r.From != "" && !strings.HasPrefix(r.Reason, r.From) {
 		from = r.From + ": "
 	}
 	return from + strings.Join(strings.Fields(err.Error()), " ")

@@ -14,8 +14,10 @@ import (
 	"github.com/modhaven/modhaven/internal/goproxy"
 )
 
-// maxWords is how much of an upstream's explanation is kept.
-const maxWords = 4 << 10
+const (
+	maxWords = 4 << 10  // of an upstream's explanation are kept
+	maxPage  = 64 << 10 // of one are read, so that the connection can be used again
+)
 
 // do sends one request and returns the answer if it is 200. The body ends by lack of progress, by ctx, or when
 // it is closed.
@@ -42,13 +44,15 @@ func (h *HTTP) do(ctx context.Context, method, name string, first time.Duration)
 		stop()
 		return nil, err
 	}
-	resp.Body = &movingBody{body: resp.Body, ctx: ctx, timer: timer, idle: h.timeouts.Idle, stop: stop}
-	timer.Reset(h.timeouts.Idle)
 	if resp.StatusCode != http.StatusOK {
+		timer.Reset(h.timeouts.Idle) // for the whole body: an explanation is not worth more
+		defer stop()
 		defer resp.Body.Close()
 		return nil, h.status(resp)
 	}
-	if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") {
+	timer.Stop() // until the body is read
+	resp.Body = &movingBody{body: resp.Body, ctx: ctx, timer: timer, idle: h.timeouts.Idle, stop: stop}
+	if hasType(resp, "text/html") {
 		resp.Body.Close()
 		return nil, &goproxy.Wrong{From: h.base, Reason: "an HTML page came, not a module file (a login page or a captive portal?)"}
 	}
@@ -77,10 +81,11 @@ type hung struct {
 
 func (e *hung) Error() string { return fmt.Sprintf("%s within %v", e.what, e.after) }
 
-// Timeout makes it a timeout to whoever asks (net.Error).
-func (e *hung) Timeout() bool { return true }
+// Timeout and Temporary make it a timeout to whoever asks (net.Error).
+func (e *hung) Timeout() bool   { return true }
+func (e *hung) Temporary() bool { return true }
 
-// movingBody is a body that must move.
+// movingBody is a body that must move while somebody reads it. The time between two reads is the reader's.
 type movingBody struct {
 	body  io.ReadCloser
 	ctx   context.Context
@@ -90,10 +95,9 @@ type movingBody struct {
 }
 
 func (b *movingBody) Read(p []byte) (int, error) {
+	b.timer.Reset(b.idle)
 	n, err := b.body.Read(p)
-	if n > 0 {
-		b.timer.Reset(b.idle)
-	}
+	b.timer.Stop()
 	var h *hung
 	if err != nil && err != io.EOF && errors.As(context.Cause(b.ctx), &h) {
 		err = &hung{"no byte", b.idle} // the timer's own words are those for the first byte
@@ -128,15 +132,15 @@ func (h *HTTP) status(resp *http.Response) error {
 	words := explanation(resp)
 	code := resp.StatusCode
 	said := fmt.Sprintf("%d %s", code, http.StatusText(code))
-	if words != "" {
-		said += ": " + firstLine(words)
+	if line := firstLine(words); line != "" {
+		said += ": " + line
 	}
 	switch {
 	case code == http.StatusNotFound || code == http.StatusGone:
 		return &goproxy.NotFound{Status: code, Body: words, From: h.base}
 	case code == http.StatusForbidden:
-		if words == "" {
-			words = said
+		if strings.TrimSpace(words) == "" {
+			words = h.base + ": " + said
 		}
 		return &goproxy.Refused{Status: code, Reason: words, From: h.base}
 	case code == http.StatusUnauthorized, code == http.StatusProxyAuthRequired, code == http.StatusUnavailableForLegalReasons:
@@ -149,7 +153,8 @@ func (h *HTTP) status(resp *http.Response) error {
 
 // explanation returns the text of an error answer, "" where it is not for people's eyes in a terminal.
 func explanation(resp *http.Response) string {
-	if !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/plain") {
+	defer io.CopyN(io.Discard, resp.Body, maxPage) // absence is common, a connection costs more than a page
+	if !hasType(resp, "text/plain") {
 		return ""
 	}
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxWords))
@@ -157,6 +162,12 @@ func explanation(resp *http.Response) string {
 		return ""
 	}
 	return string(b)
+}
+
+// hasType compares a media type, which has no case (RFC 9110, 8.3.1).
+func hasType(resp *http.Response, want string) bool {
+	got, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
+	return strings.EqualFold(strings.TrimSpace(got), want)
 }
 
 func firstLine(s string) string {
@@ -169,8 +180,8 @@ const maxRetryAfter = time.Hour
 // retryAfter reads Retry-After: seconds or a date (RFC 9110, 10.2.3).
 func retryAfter(resp *http.Response) time.Duration {
 	v := resp.Header.Get("Retry-After")
-	if s, err := strconv.Atoi(v); err == nil && s > 0 {
-		return min(time.Duration(s)*time.Second, maxRetryAfter)
+	if s, err := strconv.Atoi(v); (err == nil || errors.Is(err, strconv.ErrRange)) && s > 0 {
+		return time.Duration(min(s, int(maxRetryAfter/time.Second))) * time.Second
 	}
 	if t, err := http.ParseTime(v); err == nil {
 		return min(max(time.Until(t), 0), maxRetryAfter)

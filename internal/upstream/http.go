@@ -59,8 +59,8 @@ type HTTP struct {
 // NewHTTP returns a source that asks the proxy at base, an entry of a list of upstreams.
 func NewHTTP(base string, rt http.RoundTripper, t Timeouts) (*HTTP, error) {
 	u, err := url.Parse(base)
-	if err != nil {
-		return nil, fmt.Errorf("upstream %s: %w", goproxy.Redact(base), err)
+	if err != nil { // which has the address in it, and with that perhaps a password
+		return nil, fmt.Errorf("upstream %s: it cannot be read as an address; in a user or a password everything but letters, digits, - . _ ~ is written as %%XX", goproxy.Redact(base))
 	}
 	h := &HTTP{user: u.User, timeouts: t}
 	u.User = nil
@@ -112,8 +112,11 @@ func (h *HTTP) Query(ctx context.Context, path, query string) (*goproxy.Content,
 			return nil, lerr
 		}
 		list, lerr = goproxy.CleanList(list, path)
+		if lerr != nil {
+			return nil, h.named(lerr)
+		}
 		version := goproxy.Latest(list)
-		if lerr != nil || version == "" {
+		if version == "" {
 			return nil, absent
 		}
 		b, err = h.small(ctx, goproxy.QueryName(path, version), goproxy.MaxInfo)
@@ -181,7 +184,7 @@ func (h *HTTP) Fetch(ctx context.Context, f goproxy.File, dst goproxy.Sink) (gop
 func (h *HTTP) copy(dst goproxy.Sink, resp *http.Response, kind goproxy.Kind) (n int64, err error) {
 	buf := make([]byte, copyBuffer(resp.ContentLength))
 	for {
-		m, err := readChunk(resp.Body, buf)
+		m, err := readChunk(resp.Body, buf, int(max(1, 2-n)))
 		if n == 0 && m > 0 && kind == goproxy.Zip && !strings.HasPrefix(string(buf[:min(m, 2)]), "PK") {
 			return 0, &goproxy.Wrong{Reason: fmt.Sprintf("no zip came but %s", kindOfPage(resp, buf[:m]))}
 		}
@@ -211,24 +214,24 @@ const maxCopyBuffer = 128 << 10
 
 func copyBuffer(size int64) int64 {
 	if size >= 0 {
-		return min(size+1, maxCopyBuffer)
+		return min(size+2, maxCopyBuffer)
 	}
 	return 32 << 10
 }
 
-// readChunk reads at least one byte, or an error; what comes without waiting comes together.
-func readChunk(r io.Reader, b []byte) (int, error) {
-	for {
-		n, err := r.Read(b)
-		if n > 0 || err != nil {
-			return n, err
-		}
+// readChunk reads at least so many bytes, or an error; what comes without waiting comes together.
+func readChunk(r io.Reader, b []byte, least int) (n int, err error) {
+	for n < least && err == nil {
+		var m int
+		m, err = r.Read(b[n:])
+		n += m
 	}
+	return n, err
 }
 
 // kindOfPage says for people what came in place of a zip.
 func kindOfPage(resp *http.Response, b []byte) string {
-	if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") || goproxy.IsHTML(b) {
+	if hasType(resp, "text/html") || goproxy.IsHTML(b) {
 		return "an HTML page (a login page or a captive portal?)"
 	}
 	return fmt.Sprintf("bytes that begin %.16q", b)

@@ -1,0 +1,174 @@
+package upstream_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+
+	"golang.org/x/mod/module"
+
+	"github.com/modhaven/modhaven/internal/goproxy"
+	"github.com/modhaven/modhaven/internal/proxytest"
+	"github.com/modhaven/modhaven/internal/upstream"
+)
+
+// source returns a source that asks base over a transport of its own, which dials test servers only.
+func source(t *testing.T, base string) *upstream.HTTP {
+	t.Helper()
+	tr := upstream.NewTransport(upstream.DefaultTimeouts)
+	tr.Proxy, tr.DialContext = nil, proxytest.Dialer{}.DialContext
+	t.Cleanup(tr.CloseIdleConnections)
+	return sourceOver(t, base, tr)
+}
+
+func sourceOver(t *testing.T, base string, rt http.RoundTripper) *upstream.HTTP {
+	t.Helper()
+	h, err := upstream.NewHTTP(base, rt, upstream.DefaultTimeouts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func file(path, version string, kind goproxy.Kind) goproxy.File {
+	return goproxy.File{Version: module.Version{Path: path, Version: version}, Kind: kind}
+}
+
+// plainFile is a file that every upstream has.
+func plainFile(kind goproxy.Kind) goproxy.File { return file("example.com/plain", "v1.0.0", kind) }
+
+// A sink is a Sink in memory with the contract of a spool: sizes are checked while bytes arrive.
+type sink struct {
+	max   int64 // 0: no limit
+	size  int64 // as announced
+	known bool
+	b     []byte
+
+	resets int
+	checks []string
+	check  func(from string, b []byte) error // nil accepts all
+	write  func() error                      // asked before each write, where set
+}
+
+func (s *sink) SetSize(n int64) error {
+	s.size, s.known = n, true
+	if s.max > 0 && n > s.max {
+		return &goproxy.Wrong{Reason: fmt.Sprintf("%d bytes are too many", n)}
+	}
+	return nil
+}
+
+func (s *sink) WriteAt(b []byte, off int64) (int, error) {
+	if s.write != nil {
+		if err := s.write(); err != nil {
+			return 0, err
+		}
+	}
+	end := off + int64(len(b))
+	if s.max > 0 && end > s.max {
+		return 0, &goproxy.Wrong{Reason: fmt.Sprintf("more than %d bytes", s.max)}
+	}
+	if s.known && end > s.size {
+		return 0, &goproxy.Wrong{Reason: fmt.Sprintf("more than the %d bytes announced", s.size)}
+	}
+	if int64(len(s.b)) < end {
+		s.b = append(s.b, make([]byte, end-int64(len(s.b)))...)
+	}
+	return copy(s.b[off:], b), nil
+}
+
+func (s *sink) Reset() error {
+	s.resets++
+	s.b, s.known = nil, false
+	return nil
+}
+
+func (s *sink) Check(_ context.Context, from string) error {
+	s.checks = append(s.checks, from)
+	if s.known && int64(len(s.b)) != s.size {
+		return &goproxy.Wrong{Reason: fmt.Sprintf("%d of %d bytes", len(s.b), s.size)}
+	}
+	if s.check != nil {
+		return s.check(from, s.b)
+	}
+	return nil
+}
+
+// body reads an answer whole.
+func body(t *testing.T, c *goproxy.Content, err error) string {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Body.Close()
+	b, err := io.ReadAll(c.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Size != int64(len(b)) {
+		t.Errorf("Size is %d, the body has %d bytes", c.Size, len(b))
+	}
+	return string(b)
+}
+
+// kind names which of the vocabulary's errors err is.
+func kind(err error) string {
+	var absent *goproxy.NotFound
+	var refused *goproxy.Refused
+	var wrong *goproxy.Wrong
+	var unavailable *goproxy.Unavailable
+	switch {
+	case err == nil:
+		return "ok"
+	case errors.As(err, &absent):
+		return fmt.Sprintf("absent %d", absent.Status)
+	case errors.As(err, &refused):
+		return fmt.Sprintf("refused %d", refused.Status)
+	case errors.As(err, &wrong):
+		return "wrong"
+	case errors.As(err, &unavailable):
+		return "unavailable"
+	}
+	return "unknown"
+}
+
+// An operation is one of the ways to ask a Fetcher.
+type operation struct {
+	name string
+	do   func(ctx context.Context, f goproxy.Fetcher) error
+}
+
+// operations ask for what every upstream has, each in its own way.
+func operations() []operation {
+	drop := func(c *goproxy.Content, err error) error {
+		if err == nil {
+			c.Body.Close()
+		}
+		return err
+	}
+	fetch := func(k goproxy.Kind) func(context.Context, goproxy.Fetcher) error {
+		return func(ctx context.Context, f goproxy.Fetcher) error {
+			_, err := f.Fetch(ctx, plainFile(k), &sink{})
+			return err
+		}
+	}
+	return []operation{
+		{"list", func(ctx context.Context, f goproxy.Fetcher) error { return drop(f.List(ctx, "example.com/plain")) }},
+		{"latest", func(ctx context.Context, f goproxy.Fetcher) error {
+			return drop(f.Query(ctx, "example.com/plain", "latest"))
+		}},
+		{"branch", func(ctx context.Context, f goproxy.Fetcher) error {
+			return drop(f.Query(ctx, "example.com/plain", "main"))
+		}},
+		{"info", fetch(goproxy.Info)},
+		{"mod", fetch(goproxy.Mod)},
+		{"zip", fetch(goproxy.Zip)},
+		{"stat", func(ctx context.Context, f goproxy.Fetcher) error {
+			_, err := f.Stat(ctx, plainFile(goproxy.Zip))
+			return err
+		}},
+	}
+}
