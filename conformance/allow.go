@@ -12,22 +12,12 @@ import (
 //go:embed allowed.txt
 var allowedText string
 
-// An allowance is one line of allowed.txt.
-type allowance struct {
-	script string
-	tls    bool // only for passes over TLS
-	reason string
-}
+var allowedLine = regexp.MustCompile(`^(\w+):\s+(\S.*)$`)
 
-// holds reports whether the allowance is meant for such a pass.
-func (a allowance) holds(tls bool) bool { return tls || !a.tls }
-
-var allowedLine = regexp.MustCompile(`^(\w+)(/tls)?:\s+(\S.*)$`)
-
-// parseAllowed reads lines "SCRIPT: reason" and "SCRIPT/tls: reason"; empty
-// lines and those that begin with # are comments. Each script may occur once.
-func parseAllowed(text string) (map[string]allowance, error) {
-	allowed := map[string]allowance{}
+// parseAllowed reads lines "SCRIPT: reason" into reasons by script; empty lines
+// and those that begin with # are comments. Each script may occur once.
+func parseAllowed(text string) (map[string]string, error) {
+	allowed := map[string]string{}
 	for i, line := range strings.Split(text, "\n") {
 		line = strings.TrimSpace(line)
 		if line == "" || strings.HasPrefix(line, "#") {
@@ -40,7 +30,7 @@ func parseAllowed(text string) (map[string]allowance, error) {
 		if _, ok := allowed[m[1]]; ok {
 			return nil, fmt.Errorf("allowed.txt:%d: %s is listed twice", i+1, m[1])
 		}
-		allowed[m[1]] = allowance{script: m[1], tls: m[2] != "", reason: m[3]}
+		allowed[m[1]] = m[2]
 	}
 	return allowed, nil
 }

@@ -17,11 +17,10 @@ type comparison struct {
 // compare holds got, the outcomes of one pass over the scripts named, against
 // the baseline. A script without a result has regressed: the test process may
 // have died. So has one that is skipped here but passed directly.
-func compare(baseline map[string]outcome, got map[string]outcome, scripts []string, allowed map[string]allowance, tls bool) comparison {
+func compare(baseline map[string]outcome, got map[string]outcome, scripts []string, allowed map[string]string) comparison {
 	var c comparison
 	for _, script := range slices.Sorted(slices.Values(scripts)) {
-		a, mayFail := allowed[script]
-		mayFail = mayFail && a.holds(tls)
+		_, mayFail := allowed[script]
 		switch now, worse := outcomeOf(got, script), isWorse(outcomeOf(baseline, script), outcomeOf(got, script)); {
 		case worse && mayFail:
 			c.excused = append(c.excused, script)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"slices"
 	"strings"
 	"testing"
 
@@ -11,26 +10,22 @@ import (
 func TestCompare(t *testing.T) {
 	base := map[string]outcome{
 		"pass": passed, "fails": failed, "gone": passed, "skips": passed, "skipped": skipped, "badskip": skipped,
-		"may": passed, "needless": passed, "overtls": passed, "broken": failed, "healed": failed,
+		"may": passed, "needless": passed, "broken": failed, "healed": failed,
 	}
 	got := map[string]outcome{
 		"pass": passed, "fails": passed, "skips": skipped, "skipped": skipped, "badskip": failed,
-		"may": failed, "needless": passed, "overtls": failed, "broken": failed, "healed": passed,
+		"may": failed, "needless": passed, "broken": failed, "healed": passed,
 	}
-	scripts := []string{"pass", "gone", "skips", "skipped", "badskip", "may", "needless", "overtls", "broken", "healed"}
-	allowed := map[string]allowance{"may": {}, "needless": {}, "overtls": {tls: true}}
+	scripts := []string{"pass", "gone", "skips", "skipped", "badskip", "may", "needless", "broken", "healed"}
+	allowed := map[string]string{"may": "so", "needless": "so", "unrun": "so"}
 
-	plain := compare(base, got, scripts, allowed, false)
+	diffed := compare(base, got, scripts, allowed)
 	want := comparison{
-		regressed: []string{"badskip", "gone", "overtls", "skips"}, excused: []string{"may"},
+		regressed: []string{"badskip", "gone", "skips"}, excused: []string{"may"},
 		unneeded: []string{"needless"}, broken: []string{"broken"},
 	}
-	if diff := cmp.Diff(want, plain, cmp.AllowUnexported(comparison{})); diff != "" {
-		t.Errorf("plain (-want +got):\n%s", diff)
-	}
-	overTLS := compare(base, got, scripts, allowed, true)
-	if want := []string{"may", "overtls"}; !slices.Equal(overTLS.excused, want) {
-		t.Errorf("excused over TLS: %q, want %q", overTLS.excused, want)
+	if diff := cmp.Diff(want, diffed, cmp.AllowUnexported(comparison{})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
@@ -50,18 +45,15 @@ func TestTotals(t *testing.T) {
 }
 
 func TestParseAllowed(t *testing.T) {
-	got, err := parseAllowed("# why\n\nmod_a: because: so\n  mod_b/tls:  over TLS  \n")
+	got, err := parseAllowed("# why\n\nmod_a: because: so\n  mod_b:  and so  \n")
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]allowance{
-		"mod_a": {script: "mod_a", reason: "because: so"},
-		"mod_b": {script: "mod_b", tls: true, reason: "over TLS"},
-	}
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(allowance{})); diff != "" {
+	want := map[string]string{"mod_a": "because: so", "mod_b": "and so"}
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	for _, bad := range []string{"mod_a", "mod_a:", "mod_a: x\nmod_a: y", "mod a: x", "mod_a/h2: x"} {
+	for _, bad := range []string{"mod_a", "mod_a:", "mod_a: x\nmod_a: y", "mod a: x", "mod_a/tls: x"} {
 		if _, err := parseAllowed(bad); err == nil || !strings.HasPrefix(err.Error(), "allowed.txt:") {
 			t.Errorf("%q: error %v, want one that names the line", bad, err)
 		}
@@ -94,22 +86,18 @@ func TestAllowedFile(t *testing.T) {
 
 func FuzzParseAllowed(f *testing.F) {
 	f.Add(allowedText)
-	f.Add("a: b\nc/tls: d")
+	f.Add("a: b\nc: d")
 	f.Fuzz(func(t *testing.T, text string) {
 		allowed, err := parseAllowed(text)
 		if err != nil {
 			return
 		}
 		var lines []string
-		for _, a := range allowed {
-			name := a.script
-			if a.tls {
-				name += "/tls"
-			}
-			lines = append(lines, name+": "+a.reason)
+		for script, reason := range allowed {
+			lines = append(lines, script+": "+reason)
 		}
 		again, err := parseAllowed(strings.Join(lines, "\n"))
-		if diff := cmp.Diff(allowed, again, cmp.AllowUnexported(allowance{})); err != nil || diff != "" {
+		if diff := cmp.Diff(allowed, again); err != nil || diff != "" {
 			t.Errorf("printed and parsed again: %v\n%s", err, diff)
 		}
 	})

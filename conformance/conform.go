@@ -92,7 +92,7 @@ func (r *runner) workIn(keep string) (clean func(), err error) {
 }
 
 // passes runs the scripts that matter through a fresh target, times times.
-func (r *runner) passes(ctx context.Context, base baseline, allowed map[string]allowance) ([]pass, error) {
+func (r *runner) passes(ctx context.Context, base baseline, allowed map[string]string) ([]pass, error) {
 	var cert *certificate
 	if r.tls {
 		var err error
@@ -115,7 +115,7 @@ func (r *runner) passes(ctx context.Context, base baseline, allowed map[string]a
 			_ = t.stop()
 			return done, err
 		}
-		p.comparison = compare(base.Outcome, p.outcome, scripts, allowed, r.tls)
+		p.comparison = compare(base.Outcome, p.outcome, scripts, allowed)
 		r.report(p, allowed)
 		done = append(done, p)
 	}

@@ -89,8 +89,13 @@ var (
 	proxyTail = regexp.MustCompile(`\$\{?\w*(?i:proxy)\w*\}?'?/`)
 	// A script may expect the /mod of the test proxy's URL in a message.
 	modInURL = regexp.MustCompile(`(?m)^.*std(err|out) .*http\S*/mod/`)
+	// Or that this URL begins with http://.
+	plainURL = regexp.MustCompile(`(?m)^.*std(err|out) .*http://`)
 )
 
 // needsFront reports whether a script only works behind a server that knows
 // the test proxy's special answers and serves modules below /mod.
 func needsFront(text string) bool { return proxyTail.MatchString(text) || modInURL.MatchString(text) }
+
+// needsPlain reports whether a script only works with a plain http:// proxy.
+func needsPlain(text string) bool { return plainURL.MatchString(text) }

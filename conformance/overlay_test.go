@@ -75,3 +75,18 @@ func TestNeedsFront(t *testing.T) {
 		}
 	}
 }
+
+func TestNeedsPlain(t *testing.T) {
+	for _, tt := range []struct {
+		text string
+		want bool
+	}{
+		{"go list\nstderr '^go: reading http://.*: 404 Not Found$'\n", true},
+		{"! stdout 'http://'\n", true},
+		{"# see http://example.com\nstderr 'reading http.*/@v/list'\n", false},
+	} {
+		if got := needsPlain(tt.text); got != tt.want {
+			t.Errorf("needsPlain(%q) = %v, want %v", tt.text, got, tt.want)
+		}
+	}
+}

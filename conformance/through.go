@@ -40,7 +40,8 @@ func (p pass) reached() []string {
 // Over TLS a front would hide half of the road, so there only those scripts go
 // through one (TLS and HTTP/2 on both sides of it) that work with nothing
 // else; for the others the gate is a pipe, and the go command itself shakes
-// hands and speaks HTTP/2 with the target.
+// hands and speaks HTTP/2 with the target. The two scripts that expect http://
+// in a message get that from the front, and TLS behind it.
 func (r *runner) through(ctx context.Context, name string, t target, cert *certificate, scripts []string, limit time.Duration) (pass, error) {
 	gatesCtx, stop := context.WithCancel(ctx)
 	g := newGates()
@@ -74,11 +75,16 @@ func (r *runner) through(ctx context.Context, name string, t target, cert *certi
 
 // gate opens the way from ln to the target and returns the GOPROXY for it.
 func (r *runner) gate(ctx context.Context, g *gates, f *front, cert *certificate, script string, ln net.Listener) string {
-	url := f.target.url.Scheme + "://" + ln.Addr().String()
-	if cert != nil && !needsFront(r.texts[script]) {
+	text, addr := r.texts[script], ln.Addr().String()
+	switch {
+	case cert == nil || needsPlain(text):
+		f.serve(ln, nil)
+		return "http://" + addr + "/mod"
+	case needsFront(text):
+		f.serve(ln, cert)
+		return "https://" + addr + "/mod"
+	default:
 		g.pipe(ctx, ln, f.target.url.Host)
-		return url
+		return "https://" + addr
 	}
-	f.serve(ln, cert)
-	return url + "/mod"
 }
