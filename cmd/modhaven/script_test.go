@@ -2,6 +2,7 @@ package main
 
 import (
 	"flag"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -34,8 +35,9 @@ func TestScript(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"status": status,
-			"answer": answer,
+			"status":   status,
+			"answer":   answer,
+			"freeaddr": freeAddr,
 		},
 	})
 }
@@ -57,6 +59,14 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("exit status %d, want %d", got, want)
 	}
+}
+
+// freeaddr NAME sets $NAME to a HOST:PORT that nothing listens on.
+func freeAddr(ts *testscript.TestScript, _ bool, args []string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Setenv(args[0], l.Addr().String())
+	ts.Check(l.Close())
 }
 
 // answer [-tls] NAME PATH STATUS:BODY… starts a server that gives these answers to

@@ -68,7 +68,8 @@ const mask = "…"
 // in them a password stands.
 func maskable(entries []string) bool {
 	for _, e := range entries {
-		if _, err := url.Parse(withScheme(e)); err != nil && !isMasked(e) {
+		_, err := url.Parse(withScheme(e))
+		if (err != nil || strings.Count(e, "://") > 1) && !isMasked(e) {
 			return false
 		}
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -158,6 +159,23 @@ func FuzzYAML(f *testing.F) {
 			if got := k.text(again); got != k.masked(want) {
 				t.Errorf("%q: %s = %q, printed and read again %q", data, k.Name, want, got)
 			}
+		}
+	})
+}
+
+// FuzzMask: whatever a user and a password are, a well-written address does not show them.
+func FuzzMask(f *testing.F) {
+	f.Add("me", "secret", "https://a.example,")
+	f.Add("…", "p@ss,w|rd/ü%", "direct|")
+	f.Fuzz(func(t *testing.T, user, password, before string) {
+		info := url.UserPassword(user, password).String()
+		if before != "" && !strings.HasSuffix(before, ",") && !strings.HasSuffix(before, "|") {
+			before += "https://a.example" // a separator that was forgotten
+		}
+		list := before + "https://" + info + "@host.example/x,direct"
+		got := MaskList(list)
+		if strings.Contains(got, info+"@") || strings.Contains(got, ":"+url.UserPassword("", password).String()[1:]+"@host") {
+			t.Errorf("MaskList(%q) = %q", list, got)
 		}
 	})
 }
