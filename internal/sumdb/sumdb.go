@@ -48,12 +48,14 @@ type Options struct {
 }
 
 const (
-	maxAnswer = 64 << 10 // a full tile has 8 KiB, a lookup less than 1
+	maxAnswer = 1 << 20 // a full tile has 8 KiB, a lookup less than 1, a tile of records perhaps 100
 	maxMemory = 8 << 20
 	// maxAsking is how many questions are under way at once.
 	maxAsking = 64
 	// patience ends a question that nobody may be waiting for any more.
 	patience = time.Minute
+	// budget is how long a client waits where an answer is kept from before.
+	budget = 3 * time.Second
 )
 
 // Proxy passes the answers of one checksum database through.
@@ -82,7 +84,7 @@ func (p *Proxy) Answer(ctx context.Context, path string) (*goproxy.Content, erro
 	switch {
 	case name == "supported":
 	case name == "latest":
-		b, err = p.ask(ctx, name, checkLatest, true)
+		b, err = p.ask(ctx, name, checkLatest)
 	case kind == "lookup":
 		b, err = p.lookup(ctx, name, rest)
 	case kind == "tile":
@@ -120,30 +122,30 @@ func (p *Proxy) lookup(ctx context.Context, name, arg string) ([]byte, error) {
 	if !goproxy.Fits(path, version) {
 		return nil, malformed("%s: %s is not a canonical version of %s", name, version, path)
 	}
-	return p.ask(ctx, name, checkRecord, true)
+	return p.ask(ctx, name, checkRecord(path, version))
 }
 
-// tile answers tile/H/L/N and its partial forms. A partial tile that is gone is the start of the full one.
+// tile answers tile/H/L/N and its partial forms. A partial tile is the start of the full one, and may be gone
+// once that exists.
 func (p *Proxy) tile(ctx context.Context, name string) ([]byte, error) {
 	t, err := tlog.ParseTilePath(name)
 	if err != nil {
 		return nil, malformed("%s: not a tile", name)
 	}
-	if b, ok := p.tiles.Get(name); ok {
+	if b, ok := p.known(ctx, t); ok {
 		return b, nil
 	}
-	full := t.W == 1<<t.H
-	if full {
-		if b, ok := p.o.Keep.Load(ctx, name); ok && checkTile(t)(b) == nil {
-			p.tiles.Put(name, b)
-			return b, nil
+	whole := t
+	whole.W = 1 << t.H
+	partial := t != whole && t.L >= 0
+	if partial {
+		if b, ok := p.known(ctx, whole); ok {
+			return b[:t.W*tlog.HashSize], nil
 		}
 	}
-	b, err := p.ask(ctx, name, checkTile(t), full)
+	b, err := p.ask(ctx, name, checkTile(t))
 	var absent *goproxy.NotFound
-	if errors.As(err, &absent) && !full && t.L >= 0 {
-		whole := t
-		whole.W = 1 << t.H
+	if errors.As(err, &absent) && partial {
 		if b, werr := p.tile(ctx, whole.Path()); werr == nil {
 			return b[:t.W*tlog.HashSize], nil
 		}
@@ -154,36 +156,69 @@ func (p *Proxy) tile(ctx context.Context, name string) ([]byte, error) {
 	return b, err
 }
 
-// ask asks place after place, once for all who ask now. What was kept of an earlier answer stands in where all
-// are in trouble.
-func (p *Proxy) ask(ctx context.Context, name string, check func([]byte) error, keep bool) ([]byte, error) {
-	ch := p.flight.DoChan(name, func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
-		defer cancel()
-		p.slots <- struct{}{}
-		defer func() { <-p.slots }()
-		b, err := p.walk(ctx, name, check)
-		if err == nil && keep {
-			p.o.Keep.Save(ctx, name, b)
+// known returns a tile that nobody needs to be asked for: it never changes.
+func (p *Proxy) known(ctx context.Context, t tlog.Tile) ([]byte, bool) {
+	name := t.Path()
+	if b, ok := p.tiles.Get(name); ok {
+		return b, true
+	}
+	b, ok := p.kept(ctx, name, checkTile(t))
+	if ok {
+		p.tiles.Put(name, b)
+	}
+	return b, ok
+}
+
+// kept returns what is kept of an earlier answer.
+func (p *Proxy) kept(ctx context.Context, name string, check func([]byte) error) ([]byte, bool) {
+	b, ok := p.o.Keep.Load(ctx, name)
+	return b, ok && check(b) == nil
+}
+
+// ask asks place after place, once for all who ask now. What is kept of an earlier answer stands in where all are
+// in trouble, or take too long.
+func (p *Proxy) ask(ctx context.Context, name string, check func([]byte) error) ([]byte, error) {
+	ch := p.flight.DoChan(name, func() (any, error) { return p.fly(context.WithoutCancel(ctx), name, check) })
+	late := time.NewTimer(budget)
+	defer late.Stop()
+	for {
+		select {
+		case r := <-ch:
+			var absent *goproxy.NotFound
+			if r.Err == nil {
+				return r.Val.([]byte), nil
+			}
+			if !errors.As(r.Err, &absent) {
+				if b, ok := p.kept(ctx, name, check); ok {
+					return b, nil
+				}
+			}
+			return nil, r.Err
+		case <-late.C:
+			if b, ok := p.kept(ctx, name, check); ok {
+				return b, nil
+			}
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
 		}
-		return b, err
-	})
-	var r singleflight.Result
+	}
+}
+
+// fly asks, when it is its turn, and keeps the answer. It belongs to nobody's request.
+func (p *Proxy) fly(ctx context.Context, name string, check func([]byte) error) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	select {
-	case r = <-ch:
+	case p.slots <- struct{}{}:
+		defer func() { <-p.slots }()
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return nil, &goproxy.Unavailable{Reason: "checksum database " + p.o.DB.Name + ": too many questions wait for an answer already", RetryAfter: time.Second}
 	}
-	if r.Err == nil {
-		return r.Val.([]byte), nil
+	b, err := p.walk(ctx, name, check)
+	if err == nil {
+		p.o.Keep.Save(ctx, name, b)
 	}
-	var absent *goproxy.NotFound
-	if keep && !errors.As(r.Err, &absent) {
-		if b, ok := p.o.Keep.Load(ctx, name); ok && check(b) == nil {
-			return b, nil
-		}
-	}
-	return nil, r.Err
+	return b, err
 }
 
 // walk asks place after place. A proxy without a copy says 404, which only counts when all say so.
@@ -212,30 +247,4 @@ func (p *Proxy) walk(ctx context.Context, name string, check func([]byte) error)
 		return nil, &goproxy.Unavailable{Reason: "checksum database " + p.o.DB.Name + ": there is nobody to ask for it (upstreams: off)"}
 	}
 	return nil, absent
-}
-
-func checkRecord(b []byte) error {
-	if _, _, _, err := tlog.ParseRecord(b); err != nil {
-		return fmt.Errorf("no record came: %w", err)
-	}
-	return nil
-}
-
-func checkLatest(b []byte) error {
-	if _, err := tlog.ParseTree(b); err != nil {
-		return fmt.Errorf("no tree head came: %w", err)
-	}
-	return nil
-}
-
-func checkTile(t tlog.Tile) func([]byte) error {
-	return func(b []byte) error {
-		if t.L >= 0 && len(b) != t.W*tlog.HashSize {
-			return fmt.Errorf("a tile of %d bytes came, want %d", len(b), t.W*tlog.HashSize)
-		}
-		if len(b) == 0 || t.L < 0 && goproxy.IsHTML(b) {
-			return errors.New("no tile came")
-		}
-		return nil
-	}
 }

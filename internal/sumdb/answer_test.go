@@ -1,0 +1,192 @@
+package sumdb_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/modhaven/modhaven/internal/goproxy"
+	"github.com/modhaven/modhaven/internal/sumdb"
+)
+
+func TestSupported(t *testing.T) {
+	r := always("", down)
+	p, _ := proxy(r)
+	if b := mustGet(t, p, "supported"); b != "" {
+		t.Errorf("supported: got %q", b)
+	}
+	for _, path := range []string{
+		"", name, name + "/", "sum.golang.org/supported", "sum.example.com/supported", name + "x/supported", name + "/x/supported",
+		name + "/supported/", name + "//supported", "Sum.example.com/db/supported", name + "/Supported", "/" + name + "/supported",
+		name + "/../db/supported", "supported", name + "/lookups", name + "/key",
+	} {
+		if _, err := p.Answer(t.Context(), path); status(err) != 404 {
+			t.Errorf("%q: got %v, want 404", path, err)
+		}
+	}
+	if got := r.asked(); len(got) != 0 {
+		t.Errorf("the remote was asked %q", got)
+	}
+}
+
+// TestNoDatabase: with the database off there is no name that is served, not even the empty one.
+func TestNoDatabase(t *testing.T) {
+	p := sumdb.New(sumdb.Options{Keep: &shelf{}})
+	for _, path := range []string{"", "/supported", "supported", "sum.golang.org/supported", "/lookup/example.com/m@v1.0.0"} {
+		if _, err := p.Answer(t.Context(), path); status(err) != 404 {
+			t.Errorf("%q: got %v, want 404", path, err)
+		}
+	}
+}
+
+// TestMalformed: what no client can mean is 400, as with the reference server, and is asked of nobody.
+func TestMalformed(t *testing.T) {
+	r := always(record("example.com/m", "v1.0.0"), nil)
+	p, s := proxy(r)
+	for _, what := range []string{
+		"lookup", "lookup/", "lookup/example.com/m", "lookup/@v1.0.0", "lookup/example.com/m@", "lookup/example.com/m@v1", "lookup/example.com/m@main",
+		"lookup/example.com/m@v1.0.0/go.mod", "lookup/example.com/m@v1.0.0+meta", "lookup/example.com/m@v2.0.0", "lookup/example.com/m/v2@v1.0.0",
+		"lookup/example.com/M@v1.0.0", "lookup/example.com/!M@v1.0.0", "lookup/example.com/!@v1.0.0", "lookup/example.com/m@v1.0.0-RC",
+		"lookup/../etc/passwd@v1.0.0", "lookup/example.com/../m@v1.0.0", "lookup//example.com/m@v1.0.0", "lookup/example.com/m/@v1.0.0",
+		"lookup/-x/m@v1.0.0", "lookup/example.com/m@v1.0.0?x=y", "lookup/example.com/m@v1.0.0\x00", "lookup/example.com/m@v1.0.0@v1.0.0",
+		"lookup/m@v1.0.0", "lookup/example.com/m\n@v1.0.0", "lookup/example.com/m%40v1.0.0",
+		"tile", "tile/", "tile/8", "tile/8/0", "tile/8/0/", "tile/8/0/0", "tile/8/0/000/", "tile/8/0/1000", "tile/8/0/x000", "tile/8/0/x000/001x",
+		"tile/0/0/000", "tile/31/0/000", "tile/8/-1/000", "tile/8/0/000.p/0", "tile/8/0/000.p/256", "tile/8/0/000.p/", "tile/8/0/../000",
+		"tile/8/x/000", "tile/08/0/000", "tile/8/0/000.p/01", "tile/8/0/-01", "tile/8/data/../000", "tile/8/0/000?x",
+	} {
+		if _, err := get(t, p, what); status(err) != 400 {
+			t.Errorf("%q: got %v, want 400", what, err)
+		}
+	}
+	if got := r.asked(); len(got) != 0 {
+		t.Errorf("the remote was asked %q", got)
+	}
+	if got := s.names(); len(got) != 0 {
+		t.Errorf("kept: %q", got)
+	}
+}
+
+// TestPeer12PrivateLookupsStay: with another proxy a private name reaches the checksum database when it is written with
+// capitals. Here it is sent nowhere in any spelling, and the answer says what to set.
+func TestPeer12PrivateLookupsStay(t *testing.T) {
+	r := always("", down)
+	p, s := proxy(r)
+	for _, module := range []string{
+		"corp.example/m@v1.0.0", "corp.example/!secret@v1.0.0", "corp.example/!s!e!c!r!e!t/v2@v2.0.0", "corp.example/a/b/c@v0.0.0-20240101000000-000000000001",
+		"corp.example@v1.0.0", "a.intern.example/x@v1.0.0", "a.intern.example/!x/y@v1.0.0", "corp.example/m@v1.0.0-!r!c",
+	} {
+		_, err := get(t, p, "lookup/"+module)
+		if status(err) != 404 || !strings.Contains(err.Error(), "GONOSUMDB") {
+			t.Errorf("%s: got %v, want a 404 that says what to set", module, err)
+		}
+	}
+	if got := r.asked(); len(got) != 0 {
+		t.Errorf("the remote was asked %q", got)
+	}
+	for _, module := range []string{"corp.example.com/m@v1.0.0", "acorp.example/m@v1.0.0", "intern.example/x@v1.0.0", "a.intern.example/xx@v1.0.0"} {
+		if _, err := get(t, p, "lookup/"+module); status(err) != 503 {
+			t.Errorf("%s: got %v, want that it is asked for", module, err)
+		}
+	}
+	if got := r.asked(); len(got) != 4 {
+		t.Errorf("the remote was asked %q", got)
+	}
+	if got := s.names(); len(got) != 0 {
+		t.Errorf("kept: %q", got)
+	}
+}
+
+// TestNamesAreSentAsTheyCame: an escaped name stays escaped.
+func TestNamesAreSentAsTheyCame(t *testing.T) {
+	r := &remote{answer: func(_ context.Context, name string) ([]byte, error) { return nil, absent }}
+	p, _ := proxy(r)
+	for _, what := range []string{
+		"lookup/github.com/!burnt!sushi/toml@v1.4.0", "lookup/example.com/incompat@v2.0.0+incompatible", "lookup/git.sr.ht/~sbinet/gg@v0.5.0",
+		"lookup/golang.org/toolchain@v0.0.1-go1.21.0.linux-amd64", "lookup/rsc.io/!q!u!o!t!e@v1.5.3-!p!r!e", "latest", "tile/8/0/x202/849", "tile/8/data/000.p/3",
+	} {
+		r.log = nil
+		if _, err := get(t, p, what); err != absent {
+			t.Errorf("%s: got %v, want the upstream's 404", what, err)
+		}
+		if got := r.asked(); !slices.Equal(got, []string{"sumdb/" + name + "/" + what}) {
+			t.Errorf("%s: the remote was asked %q", what, got)
+		}
+	}
+}
+
+// TestOrderOfPlaces: each place is asked after any failure of the one before, absence too, since a proxy without a copy
+// says 404; that counts only where all say so.
+func TestOrderOfPlaces(t *testing.T) {
+	const what = "lookup/example.com/m@v1.0.0"
+	good := record("example.com/m", "v1.0.0")
+	refused := &goproxy.Refused{Status: 403, Reason: "forbidden", From: "http://b"}
+	lastWords := &goproxy.NotFound{Status: 404, Body: "the database itself says so"}
+	tests := []struct {
+		name  string
+		says  []any // a body or an error
+		asked int
+		want  int
+		text  string
+	}{
+		{"first", []any{good, down}, 1, 200, good},
+		{"after absence", []any{absent, good}, 2, 200, good},
+		{"after trouble", []any{down, refused, good}, 3, 200, good},
+		{"after a page", []any{"<html>log in</html>", good}, 2, 200, good},
+		{"after an empty answer", []any{"", good}, 2, 200, good},
+		{"after another module's record", []any{record("example.com/other", "v1.0.0"), good}, 2, 200, good},
+		{"after another version's record", []any{record("example.com/m", "v1.0.01"), good}, 2, 200, good},
+		{"after half a record", []any{good[:40], good}, 2, 200, good},
+		{"after a record without a tree", []any{strings.TrimSuffix(good, tree), good}, 2, 200, good},
+		{"absent everywhere", []any{absent, lastWords}, 2, 404, "the database itself says so"},
+		{"trouble outweighs absence", []any{down, absent}, 2, 503, "checksum database " + name + ":\nhttp://up: 503 Service Unavailable"},
+		{"a line each", []any{down, refused, errors.New("two\nlines")}, 3, 503,
+			"checksum database " + name + ":\nhttp://up: 503 Service Unavailable\nforbidden\ntwo lines"},
+		{"nobody", nil, 0, 503, "checksum database " + name + ": there is nobody to ask for it (upstreams: off)"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var remotes []*remote
+			for _, s := range test.says {
+				if err, ok := s.(error); ok {
+					remotes = append(remotes, always("", err))
+				} else {
+					remotes = append(remotes, always(s.(string), nil))
+				}
+			}
+			p, s := proxy(remotes...)
+			got, err := get(t, p, what)
+			if err != nil {
+				got = err.Error()
+			}
+			if status(err) != test.want || got != test.text {
+				t.Errorf("got %d %q, want %d %q", status(err), got, test.want, test.text)
+			}
+			asked := 0
+			for _, r := range remotes {
+				asked += len(r.asked())
+			}
+			if asked != test.asked {
+				t.Errorf("%d places were asked, want %d", asked, test.asked)
+			}
+			if kept := s.names(); (len(kept) > 0) != (test.want == 200) {
+				t.Errorf("kept: %q", kept)
+			}
+		})
+	}
+}
+
+// TestPrefixes: a proxy has its copy below sumdb/NAME/, the database has it at its own top.
+func TestPrefixes(t *testing.T) {
+	copied, itself := always("", absent), always(tree, nil)
+	p := sumdb.New(sumdb.Options{DB: goproxy.SumDB{Name: name}, Keep: &shelf{}, Places: []sumdb.Place{
+		{Remote: copied, Prefix: "sumdb/" + name + "/"}, {Remote: itself},
+	}})
+	if got := mustGet(t, p, "latest"); got != tree {
+		t.Errorf("got %q", got)
+	}
+	if a, b := copied.asked(), itself.asked(); !slices.Equal(a, []string{"sumdb/" + name + "/latest"}) || !slices.Equal(b, []string{"latest"}) {
+		t.Errorf("asked %q and %q", a, b)
+	}
+}

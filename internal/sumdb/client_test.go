@@ -1,0 +1,138 @@
+package sumdb_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"golang.org/x/mod/sumdb"
+
+	"github.com/modhaven/modhaven/internal/goproxy"
+	"github.com/modhaven/modhaven/internal/proxytest"
+	haven "github.com/modhaven/modhaven/internal/sumdb"
+)
+
+// A client is what the go command has of golang.org/x/mod/sumdb: it verifies each record and tile with the database's key.
+type client struct {
+	t     *testing.T
+	p     *haven.Proxy
+	db    *proxytest.SumDB
+	mu    sync.Mutex
+	files map[string][]byte
+}
+
+func newClient(t *testing.T, p *haven.Proxy, db *proxytest.SumDB) *sumdb.Client {
+	return sumdb.NewClient(&client{t: t, p: p, db: db, files: map[string][]byte{"key": []byte(db.Key)}})
+}
+
+func (c *client) ReadRemote(path string) ([]byte, error) {
+	a, err := c.p.Answer(context.Background(), c.db.Name+path)
+	if err != nil {
+		return nil, err
+	}
+	defer a.Body.Close()
+	return io.ReadAll(a.Body)
+}
+
+func (c *client) ReadConfig(file string) ([]byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.files[file], nil
+}
+
+func (c *client) WriteConfig(file string, _, b []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.files[file] = b
+	return nil
+}
+
+func (c *client) ReadCache(string) ([]byte, error) { return nil, io.EOF }
+func (c *client) WriteCache(string, []byte)        {}
+func (c *client) Log(string)                       {}
+func (c *client) SecurityError(msg string)         { c.t.Error(msg) }
+
+// TestRealClient verifies every fixture through the proxy, with a copy on an upstream, with the database alone, and with
+// both; then again by a proxy that was restarted over what the first one kept, with nobody to ask.
+func TestRealClient(t *testing.T) {
+	for _, dbName := range []string{"sum.example.com", "sum.example.com/with/path"} {
+		db := proxytest.NewSumDB(t, dbName)
+		copied := proxytest.New(t, proxytest.WithSumDB(db))
+		without := proxytest.New(t)
+		places := map[string][]haven.Place{
+			"a copy":       {{Remote: overHTTP(t, copied.URL), Prefix: "sumdb/" + dbName + "/"}},
+			"the database": {{Remote: overHTTP(t, db.URL)}},
+			"both, a proxy without a copy first": {
+				{Remote: overHTTP(t, without.URL), Prefix: "sumdb/" + dbName + "/"},
+				{Remote: overHTTP(t, db.URL)},
+			},
+		}
+		for where, ps := range places {
+			t.Run(dbName+"/"+where, func(t *testing.T) {
+				o := haven.Options{DB: goproxy.SumDB{Name: dbName}, Places: ps, Keep: &shelf{}}
+				verifyAll(t, newClient(t, haven.New(o), db))
+				o.Places = nil
+				verifyAll(t, newClient(t, haven.New(o), db))
+			})
+		}
+	}
+}
+
+// verifyAll looks every fixture up.
+func verifyAll(t *testing.T, c *sumdb.Client) {
+	t.Helper()
+	for _, m := range proxytest.Fixtures(t) {
+		lines, err := c.Lookup(m.Path, m.Version)
+		if err != nil {
+			t.Fatalf("%s@%s: %v", m.Path, m.Version, err)
+		}
+		want, err := m.GoSum()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if zip, _, _ := strings.Cut(string(want), "\n"); len(lines) != 1 || lines[0] != zip {
+			t.Errorf("%s@%s: got %q, want %q", m.Path, m.Version, lines, zip)
+		}
+	}
+}
+
+// TestGrowingTree has a version published after others were looked up: the new record is found, and proven to continue
+// the tree that clients know.
+func TestGrowingTree(t *testing.T) {
+	db := proxytest.NewSumDB(t, "sum.example.com")
+	p := haven.New(haven.Options{DB: goproxy.SumDB{Name: db.Name}, Keep: &shelf{}, Places: []haven.Place{{Remote: overHTTP(t, db.URL)}}})
+	c := newClient(t, p, db)
+	if _, err := c.Lookup("example.com/plain", "v1.0.0"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Answer(t.Context(), db.Name+"/lookup/example.com/plain@v1.9.0"); status(err) != 404 {
+		t.Errorf("before it is published: got %v", err)
+	}
+	db.Add(proxytest.Module{Path: "example.com/plain", Version: "v1.9.0", Files: map[string]string{"go.mod": "module example.com/plain\n"}})
+	lines, err := c.Lookup("example.com/plain", "v1.9.0")
+	if err != nil || len(lines) != 1 {
+		t.Errorf("got %q, %v", lines, err)
+	}
+}
+
+// TestNothingOfTheClientIsForwarded: a question to the database says nothing about who asks.
+func TestNothingOfTheClientIsForwarded(t *testing.T) {
+	db := proxytest.NewSumDB(t, "sum.example.com")
+	p := haven.New(haven.Options{DB: goproxy.SumDB{Name: db.Name}, Keep: &shelf{}, Places: []haven.Place{{Remote: overHTTP(t, db.URL)}}})
+	if _, err := p.Answer(t.Context(), db.Name+"/latest"); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range db.Log() {
+		for _, key := range []string{"Authorization", "Cookie", "X-Forwarded-For", "Referer", "Via"} {
+			if v := r.Header[http.CanonicalHeaderKey(key)]; v != nil {
+				t.Errorf("%s: %q was sent", key, v)
+			}
+		}
+	}
+	if len(db.Log()) != 1 {
+		t.Errorf("%d questions", len(db.Log()))
+	}
+}

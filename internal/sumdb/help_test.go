@@ -1,0 +1,175 @@
+package sumdb_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/modhaven/modhaven/internal/goproxy"
+	"github.com/modhaven/modhaven/internal/proxytest"
+	"github.com/modhaven/modhaven/internal/sumdb"
+	"github.com/modhaven/modhaven/internal/upstream"
+)
+
+func TestMain(m *testing.M) { proxytest.Main(m) }
+
+// A shelf is a Keeper in memory.
+type shelf struct {
+	mu sync.Mutex
+	m  map[string][]byte
+}
+
+func (s *shelf) Load(_ context.Context, name string) ([]byte, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, ok := s.m[name]
+	return b, ok
+}
+
+func (s *shelf) Save(_ context.Context, name string, b []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.m == nil {
+		s.m = map[string][]byte{}
+	}
+	s.m[name] = bytes.Clone(b)
+}
+
+func (s *shelf) names() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.m))
+}
+
+// A remote is a Remote that answers by a function and keeps a log.
+type remote struct {
+	answer func(ctx context.Context, name string) ([]byte, error)
+
+	mu  sync.Mutex
+	log []string
+}
+
+func (r *remote) Get(ctx context.Context, name string, max int64) ([]byte, error) {
+	r.mu.Lock()
+	r.log = append(r.log, name)
+	r.mu.Unlock()
+	b, err := r.answer(ctx, name)
+	if err == nil && int64(len(b)) > max {
+		return nil, fmt.Errorf("%d bytes, at most %d are wanted", len(b), max)
+	}
+	return b, err
+}
+
+func (r *remote) asked() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.log)
+}
+
+// always returns a Remote that always answers so.
+func always(b string, err error) *remote {
+	return &remote{answer: func(context.Context, string) ([]byte, error) { return []byte(b), err }}
+}
+
+const name = "sum.example.com/db" // with a slash, as the protocol allows
+
+// proxy returns a Proxy for the database called name that asks the remotes as copies, and what it keeps.
+func proxy(remotes ...*remote) (*sumdb.Proxy, *shelf) {
+	s := &shelf{}
+	return again(s, remotes...), s
+}
+
+// again returns a new Proxy over what another one kept: a restart.
+func again(s *shelf, remotes ...*remote) *sumdb.Proxy {
+	o := sumdb.Options{DB: goproxy.SumDB{Name: name}, Keep: s, Private: "corp.example,*.intern.example/x"}
+	for _, r := range remotes {
+		o.Places = append(o.Places, sumdb.Place{Remote: r, Prefix: "sumdb/" + name + "/"})
+	}
+	return sumdb.New(o)
+}
+
+// get asks for a name of the database.
+func get(t *testing.T, p *sumdb.Proxy, what string) (string, error) {
+	t.Helper()
+	c, err := p.Answer(t.Context(), name+"/"+what)
+	if err != nil {
+		return "", err
+	}
+	defer c.Body.Close()
+	b, err := io.ReadAll(c.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Size != int64(len(b)) {
+		t.Errorf("%s: Size is %d, the body has %d bytes", what, c.Size, len(b))
+	}
+	return string(b), nil
+}
+
+func mustGet(t *testing.T, p *sumdb.Proxy, what string) string {
+	t.Helper()
+	b, err := get(t, p, what)
+	if err != nil {
+		t.Fatalf("%s: %v", what, err)
+	}
+	return b
+}
+
+// status is the kind of an error: 404, 400, 503, or -1.
+func status(err error) int {
+	var absent *goproxy.NotFound
+	var refused *goproxy.Refused
+	var unavailable *goproxy.Unavailable
+	switch {
+	case err == nil:
+		return 200
+	case errors.As(err, &absent):
+		return absent.Status
+	case errors.As(err, &refused):
+		return refused.Status
+	case errors.As(err, &unavailable):
+		return 503
+	}
+	return -1
+}
+
+const tree = "go.sum database tree\n42\nDAPtXDcZwvaJDUxL5m/BRLLJGBNOqrwpx1wqm/t1Qhs=\n\n— sum.example.com/db AAAAAA==\n"
+
+// record returns a lookup's answer.
+func record(path, version string) string {
+	b, err := tlog.FormatRecord(7, fmt.Appendf(nil, "%s %s h1:abc=\n%s %s/go.mod h1:def=\n", path, version, path, version))
+	if err != nil {
+		panic(err)
+	}
+	return string(b) + tree
+}
+
+// tile returns the bytes of a tile with so many hashes.
+func tile(w int) string { return strings.Repeat("0123456789abcdef0123456789ABCDEF", w) }
+
+var (
+	down   = &goproxy.Unavailable{From: "http://up", Reason: "503 Service Unavailable"}
+	absent = &goproxy.NotFound{Status: 404, Body: "not found: no such thing\n", From: "http://up"}
+)
+
+// overHTTP returns a Remote that asks a test server.
+func overHTTP(t *testing.T, base string) *upstream.HTTP {
+	t.Helper()
+	tr := upstream.NewTransport(upstream.DefaultTimeouts)
+	tr.Proxy, tr.DialContext = nil, proxytest.Dialer{}.DialContext
+	t.Cleanup(tr.CloseIdleConnections)
+	h, err := upstream.NewHTTP(base, tr, upstream.DefaultTimeouts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
