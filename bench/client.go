@@ -7,11 +7,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // fetch returns the body and header of a 200; any other status is an error.
 func fetch(url string) ([]byte, http.Header, error) {
-	c := http.Client{Transport: &http.Transport{DisableCompression: true, DisableKeepAlives: true}}
+	c := http.Client{Transport: &http.Transport{DisableCompression: true, DisableKeepAlives: true}, Timeout: time.Minute}
 	resp, err := c.Get(url)
 	if err != nil {
 		return nil, nil, err
