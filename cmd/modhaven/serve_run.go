@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -61,7 +62,7 @@ func (p *process) runServe(ctx context.Context, cfg *config.Config) error {
 // newLog returns the logger that the configuration asks for.
 func newLog(cfg *config.Config, w io.Writer) *slog.Logger {
 	var level slog.Level
-	level.UnmarshalText([]byte(cfg.LogLevel)) // checked by config
+	_ = level.UnmarshalText([]byte(cfg.LogLevel)) // checked by config
 	o := &slog.HandlerOptions{Level: level}
 	if cfg.LogFormat == "json" {
 		return slog.New(slog.NewJSONHandler(w, o))
@@ -81,12 +82,9 @@ func accessLog(log *slog.Logger) func(server.Access) {
 
 // announce prints what a person needs to use the server.
 func (p *process) announce(cfg *config.Config, addr net.Addr, hv *haven) {
-	scheme := "http"
-	if cfg.TLS() {
-		scheme = "https"
-	}
-	fmt.Fprintln(p.err, p.msg.Sprintf("listening on %s, state in %s, upstreams %s", scheme+"://"+addr.String(), hv.state.Dir, redactList(hv.upstreams)))
-	fmt.Fprintln(p.out, "export GOPROXY="+scheme+"://"+addr.String())
+	url := cfg.URL(addr.String())
+	fmt.Fprintln(p.err, p.msg.Sprintf("listening on %s, state in %s, upstreams %s", url, hv.state.Dir, redactList(hv.upstreams)))
+	fmt.Fprintln(p.out, "export GOPROXY="+url)
 }
 
 func redactList(ups []goproxy.Upstream) string {
@@ -114,7 +112,7 @@ func (p *process) probeUpstream(ctx context.Context, hv *haven) {
 		resp.Body.Close()
 		return
 	}
-	if context.Cause(ctx) == context.Canceled {
+	if errors.Is(context.Cause(ctx), context.Canceled) {
 		return // shutting down
 	}
 	fmt.Fprintln(p.err, p.msg.Sprintf("the upstream %s does not answer (%v)", goproxy.Redact(hv.upstreams[0].URL), err))
