@@ -32,6 +32,7 @@ func rootCommand(p *process) *cobra.Command {
 	root.SetHelpCommand(helpCommand(p))
 	root.AddCommand(
 		serveCommand(p),
+		execCommand(p),
 		configCommand(p),
 		healthcheckCommand(p),
 		waitCommand(p),

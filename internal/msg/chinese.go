@@ -7,7 +7,7 @@ type entry struct{ english, chinese string }
 // an English text is broken into lines does not count where it has no verbs.
 func chinese() []entry {
 	var all []entry
-	for _, part := range [][]entry{chineseCommands(), chineseManual(), chineseSettings(), chineseProblems(), chineseRunning()} {
+	for _, part := range [][]entry{chineseCommands(), chineseManual(), chineseSettings(), chineseProblems(), chineseRunning(), chineseExec()} {
 		all = append(all, part...)
 	}
 	return all
@@ -240,5 +240,69 @@ func chineseRunning() []entry {
 		{"listening on %s, state in %s, upstreams %s", "正在监听 %s，状态存放在 %s，上游为 %s"},
 		{"the upstream %s does not answer (%v)", "上游 %s 没有应答（%v）"},
 		{"in mainland China use: %s", "在中国大陆请使用：%s"},
+	}
+}
+
+// chineseExec is about exec: its manual and what it says.
+func chineseExec() []entry {
+	return []entry{
+		{"run a command behind a module proxy of its own", "让一个命令在它自己的模块代理之后运行"},
+		{"Runs CMD with GOPROXY set to a module proxy that lives as long as CMD does, on a free port of 127.0.0.1. What is downloaded is kept in the user's store, the one that serve uses too; any number of commands may use it at once.",
+			"运行 CMD，并把 GOPROXY 设为一个与 CMD 同生共死的模块代理，它监听 127.0.0.1 的一个空闲端口。下载的内容保存在用户的存储里，与 serve 所用的相同；任意多个命令可以同时使用它。"},
+		{"Modules come from where the caller's go command would get them: the entries of GOPROXY become the upstreams of the proxy, unless --upstreams names others. Where that list goes on to direct, CMD's does too. A file:// entry at the front of GOPROXY stays at the front; elsewhere it is refused. A mirror's address in GOSUMDB is asked by the proxy. Modules that match GOPRIVATE, GONOPROXY or GONOSUMDB are fetched by CMD as without Modhaven.",
+			"模块的来源与调用者的 go 命令相同：GOPROXY 的各项成为代理的上游，除非 --upstreams 指定了别的。该列表若以 direct 结尾，CMD 的列表也如此。GOPROXY 开头的 file:// 项保持在开头；在别处则被拒绝。GOSUMDB 中的镜像地址由代理去询问。匹配 GOPRIVATE、GONOPROXY 或 GONOSUMDB 的模块由 CMD 获取，与没有 Modhaven 时一样。"},
+		{"The environment of CMD is the caller's with two variables changed: GOPROXY is the proxy, and what stands before and behind it; GOSUMDB is the checksum database without an address, so that it is asked through the proxy.",
+			"CMD 的环境就是调用者的环境，只改两个变量：GOPROXY 是该代理，以及它之前和之后的项；GOSUMDB 是不带地址的校验和数据库，因此会经由代理询问。"},
+		{"CMD has the standard streams, the terminal and the process group of Modhaven. Signals that are sent to Modhaven alone are passed on to it. Options behind CMD are its own.",
+			"CMD 使用 Modhaven 的标准流、终端和进程组。只发给 Modhaven 的信号会转发给它。CMD 之后的选项属于 CMD。"},
+		{"At the end one line on standard error says how many modules were served, how many of them came from the store, and what went wrong on the way. Where CMD failed and downloads did too, the reasons of each upstream stand before it. A terminal shows how far a large download is.",
+			"结束时在标准错误上打印一行：提供了多少模块，其中多少来自存储，途中出了什么问题。CMD 失败且有下载失败时，在此之前列出各上游的原因。终端上会显示大文件的下载进度。"},
+		{"The exit status is that of CMD, or 128+N where signal N killed it. Where CMD was not run it is one of those below.",
+			"退出状态就是 CMD 的退出状态；被信号 N 杀死时为 128+N。CMD 未能运行时为下列之一。"},
+		{"Print no summary and no progress; what failed is printed all the same", "不打印总结和进度；失败的原因仍会打印"},
+		{"Log every download to standard error", "把每次下载记录到标准错误"},
+		{"Stay as they are for CMD. The proxy holds what they match for private too where --private is not given",
+			"对 CMD 保持不变。没有 --private 时，代理也把它们匹配的模块视为私有"},
+		{"the proxy could not start; the reason is on standard error", "代理无法启动；原因见标准错误"},
+		{"CMD was found and cannot be run", "找到了 CMD，但无法运行"},
+		{"CMD was not found", "找不到 CMD"},
+		{"Build", "构建"},
+		{"Download in a CI job, with the store in the job's cache", "在 CI 作业中下载，存储放在作业的缓存里"},
+		{"Build an image; the Dockerfile needs ARG GOPROXY and ARG GOSUMDB", "构建镜像；Dockerfile 里需要 ARG GOPROXY 和 ARG GOSUMDB"},
+		{"Several commands behind one proxy", "在同一个代理之后运行几个命令"},
+		{"In mainland China, whatever GOPROXY says", "在中国大陆，不论 GOPROXY 的设置"},
+
+		{"%s: it is only in the working directory; to run it from there write ./ before the name", "%s：只在当前目录中找到；若要运行它，请在名称前加 ./"},
+		{"%s: the file in PATH is not executable", "%s：PATH 中的这个文件不可执行"},
+		{"%s: there is no such command in PATH", "%s：PATH 中没有这个命令"},
+		{"%s: it is a directory", "%s：这是目录"},
+		{"%s: it is not executable", "%s：不可执行"},
+		{"%s: it is neither a program nor a script that begins with #!", "%s：既不是程序，也不是以 #! 开头的脚本"},
+		{"%s: the interpreter that it needs is not there; see its first line", "%s：它所需的解释器不存在；请看它的第一行"},
+		{"%s: there is no such file", "%s：没有这个文件"},
+		{"GOPROXY of %s names directories alone (%s), which need no proxy; run the command without modhaven exec, or name a proxy with --upstreams",
+			"%s 的 GOPROXY 只有目录（%s），不需要代理；请不用 modhaven exec 直接运行该命令，或用 --upstreams 指定代理"},
+		{"GOPROXY of %s has a file:// entry behind a proxy (%s); move it to the front, or name the proxies with --upstreams",
+			"%s 的 GOPROXY 在代理之后有 file:// 项（%s）；请把它移到开头，或用 --upstreams 指定代理"},
+		{"the proxy on %s ended early: %v", "%s 上的代理提前结束：%v"},
+
+		{"nothing was asked of the proxy", "没有向代理请求任何内容"},
+		{"1 module", "1 个模块"},
+		{"%d modules", "%d 个模块"},
+		{"%s (%d from the store), %s", "%s（%d 个来自存储），%s"},
+		{"1 stale list", "1 个过期的列表"},
+		{"%d stale lists", "%d 个过期的列表"},
+		{"1 download had to be tried again", "1 个下载经过重试"},
+		{"%d downloads had to be tried again", "%d 个下载经过重试"},
+		{"1 download failed", "1 个下载失败"},
+		{"%d downloads failed", "%d 个下载失败"},
+		{"the store failed for 1 file: %s", "存储对 1 个文件出错：%s"},
+		{"the store failed for %d files: %s", "存储对 %d 个文件出错：%s"},
+		{"1 download failed:", "1 个下载失败："},
+		{"%d downloads failed:", "%d 个下载失败："},
+		{"and 1 other reason", "以及另 1 个原因"},
+		{"and %d other reasons", "以及另 %d 个原因"},
+		{"%s (%d, such as %s)", "%s（%d 个，例如 %s）"},
+		{"and %d more", "和另外 %d 个"},
 	}
 }

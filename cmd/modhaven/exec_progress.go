@@ -1,0 +1,185 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/modhaven/modhaven/internal/msg"
+	"github.com/schollz/progressbar/v3"
+)
+
+// A download is shown once it is large or takes long.
+const (
+	shownFrom  = 4 << 20 // bytes
+	shownAfter = time.Second
+	redrawn    = 200 * time.Millisecond
+)
+
+// A progress shows the downloads that are under way on one line of a terminal, and takes
+// the line away when there are none. Its methods may be called at once.
+//
+// The command writes to the same terminal whenever it likes. So the cursor always stands at
+// the begin of the line, where what comes next covers it.
+type progress struct {
+	out  io.Writer
+	tty  *terminal // nil: nothing is shown
+	msg  *msg.Printer
+	stop chan struct{}
+	once sync.Once
+	over sync.WaitGroup
+
+	mu    sync.Mutex // guards the rest
+	all   []*download
+	shown *download // the one that bar is about; nil while there is no line
+	bar   *progressbar.ProgressBar
+	size  int64 // what bar was made for
+}
+
+// A download is a file on its way from an upstream.
+type download struct {
+	name  string
+	start time.Time
+	done  atomic.Int64 // bytes
+	size  atomic.Int64 // 0 while it is not known
+}
+
+// newProgress returns a progress on tty; one that shows nothing where that is nil. Close it.
+func newProgress(out io.Writer, tty *terminal, m *msg.Printer) *progress {
+	p := &progress{out: out, tty: tty, msg: m, stop: make(chan struct{})}
+	if tty != nil {
+		p.over.Go(p.run)
+	}
+	return p
+}
+
+func (p *progress) run() {
+	tick := time.NewTicker(redrawn)
+	defer tick.Stop()
+	for {
+		select {
+		case now := <-tick.C:
+			if p.tty.ours() {
+				p.draw(now, p.tty.columns())
+			}
+		case <-p.stop:
+			p.clear()
+			return
+		}
+	}
+}
+
+// close takes the line away. It may be called more than once.
+func (p *progress) close() {
+	p.once.Do(func() { close(p.stop) })
+	p.over.Wait()
+}
+
+// begin adds a download.
+func (p *progress) begin(name string) *download {
+	d := &download{name: name, start: time.Now()}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.all = append(p.all, d)
+	return d
+}
+
+// end takes it out.
+func (p *progress) end(d *download) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.all = slices.DeleteFunc(p.all, func(e *download) bool { return e == d })
+}
+
+// draw brings the line up to date for a terminal of that width.
+func (p *progress) draw(now time.Time, columns int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var large []*download
+	for _, d := range p.all {
+		if d.done.Load() >= shownFrom || now.Sub(d.start) >= shownAfter {
+			large = append(large, d)
+		}
+	}
+	if len(large) == 0 {
+		p.erase()
+		return
+	}
+	// The largest of them is shown, and stays until it is done.
+	d := slices.MaxFunc(large, func(a, b *download) int { return cmp.Compare(a.size.Load(), b.size.Load()) })
+	if slices.Contains(large, p.shown) {
+		d = p.shown
+	}
+	p.write(d, len(large)-1, columns)
+}
+
+// write shows d. The bar is never told that d is whole: a check still follows, and the
+// line goes when d does.
+func (p *progress) write(d *download, others, columns int) {
+	const figures = 48 // columns that the bar and the numbers take
+	size := d.size.Load()
+	if p.shown != d || p.size != size {
+		p.shown, p.bar, p.size = d, newBar(size), size
+	}
+	name := d.name
+	if others > 0 {
+		name += " " + p.msg.Sprintf("and %d more", others)
+	}
+	p.bar.Describe(shorten(name, columns-figures))
+	done := d.done.Load()
+	if size > 0 {
+		done = min(done, size-1)
+	}
+	_ = p.bar.Set64(done)
+	fmt.Fprint(p.out, eraseLine, p.bar.String(), "\r")
+}
+
+// newBar returns a bar that writes nothing itself; for a size that is not known, 0, one
+// that only shows that something moves.
+func newBar(size int64) *progressbar.ProgressBar {
+	if size == 0 {
+		size = -1
+	}
+	return progressbar.NewOptions64(size,
+		progressbar.OptionSetWriter(io.Discard),
+		progressbar.OptionSetTheme(progressbar.ThemeASCII),
+		progressbar.OptionSetWidth(16),
+		progressbar.OptionShowBytes(true),
+		progressbar.OptionShowCount(),
+		progressbar.OptionSetPredictTime(false),
+		progressbar.OptionSetElapsedTime(false),
+		progressbar.OptionSetSpinnerChangeInterval(0), // or it starts a goroutine
+	)
+}
+
+// shorten cuts the begin of a text off, where a module's path says least, so that at most n
+// columns remain.
+func shorten(text string, n int) string {
+	cut := len(text) - max(n, 0)
+	switch {
+	case cut <= 0:
+		return text
+	case n < 8:
+		return ""
+	}
+	return "..." + text[cut+3:]
+}
+
+const eraseLine = "\r\x1b[2K"
+
+func (p *progress) clear() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.erase()
+}
+
+func (p *progress) erase() {
+	if p.shown != nil {
+		fmt.Fprint(p.out, eraseLine)
+		p.shown, p.bar = nil, nil
+	}
+}
