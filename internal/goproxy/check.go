@@ -29,15 +29,16 @@ func CheckInfo(b []byte, path, version string) error {
 	var info struct {
 		Version string
 		Time    time.Time
+		Origin  *struct{ VCS, URL, Subdir, Hash, TagPrefix, TagSum, Ref, RepoSum string } // or the client cannot read it
 	}
 	if err := json.Unmarshal(b, &info); err != nil {
 		return &Wrong{Reason: fmt.Sprintf("the .info is not valid: %v", err)}
 	}
 	if version != "" && info.Version != version {
-		return &Wrong{Reason: fmt.Sprintf("the .info of %s@%s came when %s was asked", path, info.Version, version)}
+		return &Wrong{Reason: fmt.Sprintf("the .info of %s@%.100q came when %s was asked", path, info.Version, version)}
 	}
 	if version == "" && !Fits(path, info.Version) {
-		return &Wrong{Reason: fmt.Sprintf("the .info names version %q, which is not a canonical version of %s", info.Version, path)}
+		return &Wrong{Reason: fmt.Sprintf("the .info names version %.100q, which is not a canonical version of %s", info.Version, path)}
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"unicode"
 
 	"golang.org/x/mod/sumdb/note"
 )
@@ -62,7 +63,7 @@ func ParseUpstreams(list string) ([]Upstream, error) {
 			if err != nil {
 				return nil, err
 			}
-			if rest != "" && len(sub) > 1 { // the list goes on: what ends the named one does not end this one
+			if strings.Trim(rest, ",| ") != "" && len(sub) > 1 { // the list goes on: what ends the named one does not end this one
 				sub = sub[:len(sub)-1]
 			}
 			sub[len(sub)-1].AnyError = anyError
@@ -77,6 +78,9 @@ func ParseUpstreams(list string) ([]Upstream, error) {
 		if last := len(ups) - 1; last >= 0 && (ups[last].URL == Direct || ups[last].URL == Off) {
 			break
 		}
+	}
+	if len(ups) > 0 {
+		ups[len(ups)-1].AnyError = false // a separator at the end separates nothing
 	}
 	if len(ups) == 0 && len(errs) == 0 {
 		errs = append(errs, errors.New("the list is empty; it needs an address, a named list (default, cn), direct or off"))
@@ -98,12 +102,12 @@ func parseUpstreamURL(entry string) (string, error) {
 		return "", fmt.Errorf("%q is neither an address, a named list (default, cn), direct nor off", entry)
 	case u.Scheme != "http" && u.Scheme != "https":
 		return "", fmt.Errorf("%q: the scheme must be https or http", Redact(entry))
-	case u.Host == "":
+	case u.Hostname() == "":
 		return "", fmt.Errorf("%q has no host", Redact(entry))
-	case u.RawQuery != "" || u.Fragment != "":
+	case strings.ContainsAny(entry, "?#"):
 		return "", fmt.Errorf("%q: an address has no query and no fragment", Redact(entry))
 	}
-	return strings.TrimRight(entry, "/"), nil
+	return strings.TrimRightFunc(entry, func(r rune) bool { return r == '/' || unicode.IsSpace(r) }), nil
 }
 
 // FormatUpstreams is the inverse of ParseUpstreams.
