@@ -48,8 +48,11 @@ func conform(ctx context.Context, o options, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	// The test proxy knows no way to end well: it is told to, and that is that.
-	defer r.upstream.stop()
+	defer func() {
+		if stopErr := r.upstream.stop(); err == nil {
+			err = stopErr
+		}
+	}()
 	base, err := r.baseline(ctx)
 	if err != nil {
 		return err
