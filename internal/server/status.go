@@ -51,14 +51,17 @@ func writeError(w http.ResponseWriter, r *http.Request, err error) (code int, n 
 	hd := w.Header()
 	hd["Cache-Control"] = noStore
 	var absent *goproxy.NotFound
-	if errors.As(err, &absent) {
+	if errors.As(err, &absent) && absent.From != "" && absent.Body != "" {
 		// The upstream's own words, whatever they are: clients compare them.
 		return code, writeBody(w, r, code, absent.Body)
 	}
 	if retry > 0 {
 		hd.Set("Retry-After", strconv.Itoa(int((retry+time.Second-1)/time.Second)))
 	}
-	return code, writeText(w, r, code, readable(reason))
+	if reason = readable(reason); reason == "" {
+		reason = http.StatusText(code)
+	}
+	return code, writeText(w, r, code, reason)
 }
 
 // readable makes a text one that the go command prints: few short lines, none of them empty, no control characters.
