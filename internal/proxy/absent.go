@@ -74,4 +74,8 @@ func (a *absences) put(path, name string, err *goproxy.NotFound) {
 }
 
 // forget drops what is remembered of a module.
-func (a *absences) forget(path string) { a.modules.Remove(path) }
+func (a *absences) forget(path string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.modules.Remove(path)
+}

@@ -47,13 +47,15 @@ type known struct {
 	stored  time.Time // the checked that the store has
 }
 
-func (k *known) fresh(d time.Duration) bool { return !k.expired && time.Since(k.checked) < d }
+// fresh reports whether it came within d. What came in the future was written by a clock that went wrong.
+func (k *known) fresh(d time.Duration) bool { return !k.expired && time.Since(k.checked).Abs() < d }
 
 // question is a list (query "") or a query.
 type question struct{ path, query, name string }
 
 // refresh is a question on its way to the upstreams. It belongs to nobody's request.
 type refresh struct {
+	began time.Time
 	done  chan struct{}
 	known *known
 	err   error
@@ -78,7 +80,7 @@ func (a *answers) get(ctx context.Context, q question) (*goproxy.Content, error)
 		if k == nil {
 			return nil, notFetched()
 		}
-		return k.content(true), nil
+		return k.content(!k.fresh(a.s.o.Fresh)), nil
 	}
 	if nf := a.s.absent.get(q.path, q.name); nf != nil {
 		return nil, nf
@@ -96,18 +98,21 @@ func (a *answers) get(ctx context.Context, q question) (*goproxy.Content, error)
 	return a.wait(ctx, q, k, r)
 }
 
-// wait waits for a refresh: as long as the client does, or for the budget where there is a stale answer.
+// wait waits for a refresh: as long as the client does, or for what is left of the refresh's budget where there is a
+// stale answer.
 func (a *answers) wait(ctx context.Context, q question, k *known, r *refresh) (*goproxy.Content, error) {
 	var budget <-chan time.Time
 	if k != nil {
-		t := time.NewTimer(a.s.o.Budget)
+		t := time.NewTimer(a.s.o.Budget - time.Since(r.began))
 		defer t.Stop()
 		budget = t.C
 	}
 	select {
 	case <-r.done:
 	case <-budget:
-		return a.stale(q, k, errors.New("no upstream answered in time"))
+		if !r.isDone() {
+			return a.stale(q, k, errors.New("no upstream answered in time"))
+		}
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
@@ -134,6 +139,15 @@ func (k *known) content(stale bool) *goproxy.Content {
 	}
 }
 
+func (r *refresh) isDone() bool {
+	select {
+	case <-r.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // refresh joins or begins the asking of a question; nil when the service is closed.
 func (a *answers) refresh(q question, old *known) *refresh {
 	a.mu.Lock()
@@ -141,12 +155,28 @@ func (a *answers) refresh(q question, old *known) *refresh {
 	if r := a.refreshes[q.name]; r != nil {
 		return r
 	}
-	r := &refresh{done: make(chan struct{})}
-	if !a.s.start(func() { a.lead(q, old, r) }) {
+	r := &refresh{began: time.Now(), done: make(chan struct{})}
+	if a.settled(q, r) {
+		return r
+	}
+	if !a.s.work.start(func() { a.lead(q, old, r) }) {
 		return nil
 	}
 	a.refreshes[q.name] = r
 	return r
+}
+
+// settled completes r where another refresh has brought the answer since it was missed.
+func (a *answers) settled(q question, r *refresh) bool {
+	if k, ok := a.known.Get(q.name); ok && k.fresh(a.s.o.Fresh) {
+		r.known = k
+	} else if nf := a.s.absent.get(q.path, q.name); nf != nil {
+		r.err = nf
+	} else {
+		return false
+	}
+	close(r.done)
+	return true
 }
 
 // lead asks the upstreams and remembers what they say.
@@ -189,20 +219,17 @@ func (a *answers) rewrite(old, k *known) bool {
 
 func (a *answers) ask(q question) (*known, error) {
 	if err := a.s.slots.acquire(a.s.ctx); err != nil {
-		return nil, err
+		return nil, a.s.closing(err)
 	}
 	defer a.s.slots.release()
 	c, err := a.s.answerOf(q)
 	if err != nil {
-		if a.s.ctx.Err() != nil {
-			err = errClosed
-		}
-		return nil, err
+		return nil, a.s.closing(err)
 	}
 	defer c.Body.Close()
 	b, err := io.ReadAll(c.Body)
 	if err != nil {
-		return nil, &goproxy.Unavailable{From: c.From, Reason: err.Error(), Err: err}
+		return nil, a.s.closing(&goproxy.Unavailable{From: c.From, Reason: err.Error(), Err: err})
 	}
 	return &known{body: b, etag: store.ETag(b), from: c.From, checked: time.Now()}, nil
 }

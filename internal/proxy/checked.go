@@ -24,8 +24,11 @@ type checked struct {
 	file     goproxy.File
 	spool    *spool
 	verifier Verifier
-	want     chan wanted // nil until asked
-	scan     chan scanResult
+	also     func(func()) // runs what goes on while bytes arrive
+
+	mu   sync.Mutex  // guards want and scan
+	want chan wanted // nil until asked
+	scan chan scanResult
 
 	headOnce sync.Once
 	headed   chan struct{}
@@ -43,8 +46,8 @@ type scanResult struct {
 	err error
 }
 
-func newChecked(ctx context.Context, fl *fill, v Verifier) *checked {
-	return &checked{ctx: ctx, file: fl.file, spool: fl.spool, verifier: v, headed: fl.headed}
+func newChecked(ctx context.Context, fl *fill, v Verifier, also func(func())) *checked {
+	return &checked{ctx: ctx, file: fl.file, spool: fl.spool, verifier: v, also: also, headed: fl.headed}
 }
 
 // head lets clients be answered.
@@ -64,28 +67,41 @@ func (c *checked) WriteAt(b []byte, off int64) (int, error) {
 
 // Reset implements goproxy.Sink.
 func (c *checked) Reset() error {
+	c.mu.Lock()
 	c.scan = nil
+	c.mu.Unlock()
 	return c.spool.Reset()
 }
 
 // begin starts what goes on while bytes arrive: the question what they must be, and the reading of a zip.
 func (c *checked) begin() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.want == nil && c.verifier != nil && c.file.Kind != goproxy.Info {
-		c.want = make(chan wanted, 1)
-		go func() {
+		want := make(chan wanted, 1)
+		c.want = want
+		c.also(func() {
 			w, err := c.verifier.Want(c.ctx, c.file.Version)
-			c.want <- wanted{w, err}
-		}()
+			want <- wanted{w, err}
+		})
 	}
 	if c.scan != nil || c.file.Kind != goproxy.Zip {
 		return
 	}
-	c.scan = make(chan scanResult, 1)
+	scan := make(chan scanResult, 1)
+	c.scan = scan
 	restart := c.spool.restartCount()
-	go func(result chan<- scanResult) {
+	c.also(func() {
 		s, err := scanZip(&arrivals{ctx: c.ctx, spool: c.spool, restart: restart}, func(n int64) { c.release(n, restart) })
-		result <- scanResult{s, err}
-	}(c.scan)
+		scan <- scanResult{s, err}
+	})
+}
+
+// begun returns what begin started last.
+func (c *checked) begun() (chan wanted, chan scanResult) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.want, c.scan
 }
 
 // release lets clients have a large zip up to n, but for its end.
@@ -97,9 +113,10 @@ func (c *checked) release(n int64, restart int) {
 	if n = min(n, size-heldBack); n <= 0 {
 		return
 	}
-	c.spool.release(n, restart)
-	c.streamed.CompareAndSwap(0, size)
-	c.head()
+	if c.spool.release(n, restart) {
+		c.streamed.CompareAndSwap(0, size)
+		c.head()
+	}
 }
 
 // Check implements goproxy.Sink.
@@ -158,8 +175,9 @@ func (c *checked) checkMod(ctx context.Context) error {
 // checkZip judges a zip of n bytes as the go command does, and by its hash.
 func (c *checked) checkZip(ctx context.Context, n int64) error {
 	var scan scanResult
+	_, result := c.begun()
 	select {
-	case scan = <-c.scan:
+	case scan = <-result:
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -203,12 +221,13 @@ func checkNames(m module.Version, file *os.File) error {
 
 // wanted waits for what the verifier says.
 func (c *checked) wanted(ctx context.Context) (Want, error) {
-	if c.want == nil {
+	want, _ := c.begun()
+	if want == nil {
 		return Want{}, nil
 	}
 	select {
-	case w := <-c.want:
-		c.want <- w // for the next attempt
+	case w := <-want:
+		want <- w // for the next attempt
 		return w.Want, w.err
 	case <-ctx.Done():
 		return Want{}, context.Cause(ctx)

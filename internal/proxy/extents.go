@@ -35,3 +35,11 @@ func (e *extents) prefix() int64 {
 	}
 	return e.list[0].end
 }
+
+// end returns how far the last of them goes.
+func (e *extents) end() int64 {
+	if len(e.list) == 0 {
+		return 0
+	}
+	return e.list[len(e.list)-1].end
+}

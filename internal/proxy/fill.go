@@ -39,7 +39,7 @@ func (s *Service) fill(ctx context.Context, f goproxy.File) (*goproxy.Content, e
 	fl := s.fills[f]
 	if fl == nil {
 		fl = s.newFill(f)
-		if !s.startLocked(func() { s.lead(fl) }) {
+		if !s.work.start(func() { s.lead(fl) }) {
 			s.mu.Unlock()
 			return nil, errClosed
 		}
@@ -64,7 +64,7 @@ func (s *Service) newFill(f goproxy.File) *fill {
 	}
 	fl := &fill{file: f, headed: make(chan struct{}), ended: make(chan struct{})}
 	fl.spool = newSpool(s.o.Spool, f.Kind.MaxSize(), small, s.spare)
-	fl.sink = newChecked(s.ctx, fl, s.o.Verifier)
+	fl.sink = newChecked(s.ctx, fl, s.o.Verifier, s.work.also)
 	return fl
 }
 
@@ -78,7 +78,7 @@ func (s *Service) leave(fl *fill) {
 // lead does the work of a fill: fetch and check, let the clients go, store.
 func (s *Service) lead(fl *fill) {
 	defer fl.spool.done()
-	if s.alreadyStored(fl) {
+	if s.alreadyKnown(fl) {
 		s.forgetFill(fl)
 		return
 	}
@@ -100,9 +100,14 @@ func (s *Service) lead(fl *fill) {
 	}
 }
 
-// alreadyStored sees whether another fill, or another process, stored the file since it was missed.
-func (s *Service) alreadyStored(fl *fill) bool {
-	if _, err := s.files.Stat(s.ctx, fileName(fl.file)); err != nil {
+// alreadyKnown sees whether another fill, or another process, stored the file since it was missed, or found it absent.
+func (s *Service) alreadyKnown(fl *fill) bool {
+	if nf := s.absent.get(fl.file.Path, fl.file.Name()); nf != nil {
+		fl.end(goproxy.Meta{}, nf)
+		return true
+	}
+	m, err := s.files.Stat(s.ctx, fileName(fl.file))
+	if s.usable(fl.file, m, err) != nil {
 		return false
 	}
 	fl.stored = true
@@ -112,17 +117,14 @@ func (s *Service) alreadyStored(fl *fill) bool {
 
 func (s *Service) fetch(fl *fill) (goproxy.Meta, error) {
 	if err := s.slots.acquire(s.ctx); err != nil {
-		return goproxy.Meta{}, err
+		return goproxy.Meta{}, s.closing(err)
 	}
 	defer s.slots.release()
 	if s.abandoned(fl) {
 		return goproxy.Meta{}, errAbandoned
 	}
 	meta, err := s.o.Fetcher.Fetch(s.ctx, fl.file, fl.sink)
-	if err != nil && s.ctx.Err() != nil {
-		err = errClosed
-	}
-	return meta, err
+	return meta, s.closing(err)
 }
 
 var errAbandoned = &goproxy.Unavailable{Reason: "nobody waits for it any more"}

@@ -6,6 +6,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"sync"
@@ -108,11 +109,10 @@ type Service struct {
 
 	ctx    context.Context // of all fills: they belong to no request
 	cancel context.CancelFunc
-	work   sync.WaitGroup
+	work   work // fills, refreshes and what they run beside them
 
-	mu     sync.Mutex // guards fills and closed
-	fills  map[goproxy.File]*fill
-	closed bool
+	mu    sync.Mutex // guards fills
+	fills map[goproxy.File]*fill
 }
 
 var _ goproxy.Source = (*Service)(nil)
@@ -134,48 +134,37 @@ func New(o Options) *Service {
 }
 
 // Drain waits until the fills in flight have ended, or until ctx has.
-func (s *Service) Drain(ctx context.Context) error {
-	done := make(chan struct{})
-	go func() { s.work.Wait(); close(done) }()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
+func (s *Service) Drain(ctx context.Context) error { return s.work.wait(ctx) }
 
 // Close ends all fills and waits for them. Nothing may be asked afterwards.
 func (s *Service) Close() {
-	s.mu.Lock()
-	s.closed = true
-	s.mu.Unlock()
+	s.work.close()
 	s.cancel()
-	s.work.Wait()
-}
-
-// start runs f as work that Drain and Close wait for; false after Close.
-func (s *Service) start(f func()) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.startLocked(f)
-}
-
-func (s *Service) startLocked(f func()) bool {
-	if s.closed {
-		return false
-	}
-	s.work.Go(f)
-	return true
+	_ = s.work.wait(context.Background()) // which never ends
 }
 
 var errClosed = &goproxy.Unavailable{Reason: "shutting down", RetryAfter: time.Second}
 
+// closing returns err, or errClosed where it came of Close.
+func (s *Service) closing(err error) error {
+	if err != nil && s.ctx.Err() != nil {
+		return errClosed
+	}
+	return err
+}
+
 // Open implements goproxy.Source.
 func (s *Service) Open(ctx context.Context, f goproxy.File) (*goproxy.Content, error) {
 	c, err := s.files.Open(ctx, fileName(f))
+	var m goproxy.Meta
 	if err == nil {
+		m = c.Meta
+	}
+	if err = s.usable(f, m, err); err == nil {
 		return c, nil
+	}
+	if c != nil {
+		c.Body.Close()
 	}
 	s.storeTrouble(f, err)
 	if goproxy.FetchDisabled(ctx) {
@@ -190,7 +179,7 @@ func (s *Service) Open(ctx context.Context, f goproxy.File) (*goproxy.Content, e
 // Stat implements goproxy.Source.
 func (s *Service) Stat(ctx context.Context, f goproxy.File) (goproxy.Meta, error) {
 	m, err := s.files.Stat(ctx, fileName(f))
-	if err == nil {
+	if err = s.usable(f, m, err); err == nil {
 		return m, nil
 	}
 	s.storeTrouble(f, err)
@@ -220,6 +209,21 @@ func (s *Service) Query(ctx context.Context, path, query string) (*goproxy.Conte
 }
 
 func fileName(f goproxy.File) string { return f.NameBelow("modules/") }
+
+// leastSize is what a file has at least: an empty zip its end record, an .info its braces.
+var leastSize = [...]int64{goproxy.Info: 2, goproxy.Mod: 0, goproxy.Zip: 22}
+
+// usable returns err, or why what is stored cannot be the file. What is damaged is removed, so that it can be stored
+// anew.
+func (s *Service) usable(f goproxy.File, m goproxy.Meta, err error) error {
+	if err == nil && m.Size < leastSize[f.Kind] {
+		err = fmt.Errorf("%w: %d bytes cannot be a .%s", store.ErrDamaged, m.Size, f.Kind)
+	}
+	if errors.Is(err, store.ErrDamaged) {
+		err = errors.Join(err, s.files.Remove(s.ctx, fileName(f)))
+	}
+	return err
+}
 
 func notFetched() error { return goproxy.Absent("not found: temporarily unavailable") }
 

@@ -48,12 +48,14 @@ func (f *follower) gate() (int64, error) {
 		return 0, errAborted
 	case s.err != nil && s.err != io.EOF:
 		return 0, s.err
-	case f.off >= f.size && s.err == nil: // all that was announced was read, yet the end is not confirmed
+	case s.err == io.EOF && s.size != f.size:
+		return 0, errAborted
+	case s.err == nil && s.size != f.size: // it came with another length this time, and may be wrong
+		return 0, nil
+	case s.err == nil && f.off >= f.size: // all that was announced was read, yet the end is not confirmed
 		return 0, nil
 	case s.released > f.off:
 		return s.released, nil
-	case s.err == io.EOF && s.size != f.size:
-		return 0, errAborted
 	}
 	return 0, s.err
 }

@@ -111,6 +111,7 @@ func (s *spool) writeMem(b []byte, off int64) {
 // writeFile writes to the file, to the spare one where the disk fails. The caller holds mu, which is
 // given up meanwhile.
 func (s *spool) writeFile(b []byte, off int64) error {
+	end := off + int64(len(b))
 	if s.file == nil {
 		f, err := s.create()
 		if err != nil {
@@ -118,21 +119,29 @@ func (s *spool) writeFile(b []byte, off int64) error {
 		}
 		s.file, s.mem = f, nil
 	}
-	if err := s.grow(off + int64(len(b))); err != nil {
-		return err
+	for {
+		if s.onSpare {
+			if err := s.reserve(end); err != nil {
+				return err
+			}
+		}
+		file, promised := s.file, s.promised
+		s.mu.Unlock()
+		if off < promised && !same(file, b, off, promised) {
+			s.abort()
+		}
+		_, err := file.WriteAt(b, off)
+		s.mu.Lock()
+		switch {
+		case s.file != file: // moved meanwhile, without these bytes
+		case err == nil || s.onSpare:
+			return err
+		default:
+			if err := s.moveToSpare(end, err); err != nil {
+				return err
+			}
+		}
 	}
-	file, promised := s.file, s.promised
-	s.mu.Unlock()
-	differs := off < promised && !same(file, b, off, promised)
-	if differs {
-		s.abort()
-	}
-	_, err := file.WriteAt(b, off)
-	s.mu.Lock()
-	if err == nil || s.onSpare {
-		return err
-	}
-	return s.moveToSpare(b, off, err)
 }
 
 // create makes the file and puts there what is in memory. The caller holds mu.
@@ -152,17 +161,17 @@ func (s *spool) create() (*os.File, error) {
 	if serr != nil {
 		return nil, err
 	}
-	s.onSpare = true
 	if _, serr := spare.WriteAt(s.mem, 0); serr != nil {
 		spare.Close()
 		return nil, err
 	}
+	s.onSpare = true
 	return spare, nil
 }
 
-// grow makes sure that a spare file may have n bytes. The caller holds mu.
-func (s *spool) grow(n int64) error {
-	if n = max(n, s.size); !s.onSpare || n <= s.spared {
+// reserve makes sure that a spare file may have n bytes. The caller holds mu.
+func (s *spool) reserve(n int64) error {
+	if n = max(n, s.size); n <= s.spared {
 		return nil
 	}
 	if n > maxSpare {
@@ -182,27 +191,24 @@ func (s *spool) moved(f *os.File) bool {
 	return s.file != f
 }
 
-// moveToSpare goes on in a spare file after the disk failed with cause. The caller holds mu.
-func (s *spool) moveToSpare(b []byte, off int64, cause error) error {
+// moveToSpare moves all that is there to a spare file with room for n bytes, after the disk failed with cause. The
+// caller holds mu.
+func (s *spool) moveToSpare(n int64, cause error) error {
 	spare, err := s.spare.create()
 	if err != nil {
 		return cause
 	}
-	s.onSpare = true
-	err = s.grow(off + int64(len(b)))
-	if err == nil {
-		_, err = io.Copy(io.NewOffsetWriter(spare, 0), io.NewSectionReader(s.file, 0, s.have.prefix()))
-	}
-	if err == nil {
-		_, err = spare.WriteAt(b, off)
+	there := max(s.have.end(), s.promised)
+	if err = s.reserve(max(n, there)); err == nil {
+		_, err = io.Copy(io.NewOffsetWriter(spare, 0), io.NewSectionReader(s.file, 0, there))
 	}
 	if err != nil {
 		spare.Close()
-		return fmt.Errorf("%w (%v)", cause, err)
+		return fmt.Errorf("%w (%w)", cause, err)
 	}
 	s.file.Close()
 	os.Remove(s.file.Name())
-	s.file = spare
+	s.file, s.onSpare = spare, true
 	return nil
 }
 
@@ -241,6 +247,9 @@ func (s *spool) setComplete() (n int64, err error) {
 	if s.size >= 0 && n != s.size {
 		return n, &goproxy.Wrong{Reason: fmt.Sprintf("%d of %d bytes arrived", n, s.size)}
 	}
+	if n != s.have.end() {
+		return n, &goproxy.Wrong{Reason: fmt.Sprintf("bytes are missing from %d on", n)}
+	}
 	if s.file != nil { // an earlier attempt may have left more behind
 		if err := s.file.Truncate(n); err != nil {
 			return n, &goproxy.Unavailable{Reason: fmt.Sprintf("the spool directory %s: %v", s.dir, err), Err: err}
@@ -251,14 +260,18 @@ func (s *spool) setComplete() (n int64, err error) {
 	return n, nil
 }
 
-// release lets readers have the bytes before n, of the given restart.
-func (s *spool) release(n int64, restart int) {
+// release lets readers have the bytes before n, of the given restart. It is false where that one is over.
+func (s *spool) release(n int64, restart int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if restart == s.restarts && n > s.released {
+	if restart != s.restarts {
+		return false
+	}
+	if n > s.released {
 		s.released = n
 		s.broadcast()
 	}
+	return true
 }
 
 // finish ends it: with nil all bytes are released, else readers get err.

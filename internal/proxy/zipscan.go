@@ -10,13 +10,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"github.com/klauspost/compress/flate"
 	"hash"
 	"hash/crc32"
 	"io"
 	"slices"
 	"strings"
 
+	"github.com/klauspost/compress/flate"
 	"golang.org/x/mod/sumdb/dirhash"
 )
 
@@ -103,7 +103,7 @@ func (o *offsetReader) ReadByte() (byte, error)    { return o.br.ReadByte() }
 func (o *offsetReader) offset() int64              { return o.read - int64(o.br.Buffered()) }
 
 func (s *zipScan) readEntries(src *offsetReader, safe func(int64)) error {
-	e := entryReader{src: src, sum: sha256.New(), crc: crc32.NewIEEE(), buf: make([]byte, 32<<10)}
+	e := entryReader{src: src, left: maxUnpacked, sum: sha256.New(), crc: crc32.NewIEEE(), buf: make([]byte, 32<<10)}
 	for {
 		var sig [4]byte
 		if _, err := io.ReadFull(src, sig[:]); err != nil {
@@ -128,6 +128,7 @@ func (s *zipScan) readEntries(src *offsetReader, safe func(int64)) error {
 // entryReader reads one entry after the other; what it allocates serves them all.
 type entryReader struct {
 	src   *offsetReader
+	left  int64 // bytes that may still be unpacked
 	flate io.ReadCloser
 	sum   hash.Hash
 	crc   hash.Hash32
@@ -188,8 +189,8 @@ func (e *entryReader) body(entry *scanned, method uint16, packed int64) error {
 		return errUnusual
 	}
 	// The go command takes no more than this unpacked; a bomb ends here.
-	n, err := io.CopyBuffer(io.MultiWriter(e.sum, e.crc), readFunc(io.LimitReader(r, maxUnpacked+1).Read), e.buf)
-	if err != nil || n > maxUnpacked {
+	n, err := io.CopyBuffer(io.MultiWriter(e.sum, e.crc), readFunc(io.LimitReader(r, e.left+1).Read), e.buf)
+	if e.left -= n; err != nil || e.left < 0 {
 		return errUnusual
 	}
 	entry.size, entry.packed = uint64(n), uint64(e.src.offset()-entry.data)
