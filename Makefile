@@ -56,7 +56,7 @@ lint: ## gofmt, go mod tidy, go vet for each system, golangci-lint
 		[ -z "$$unformatted" ] || { echo "not as gofmt writes it:" $$unformatted; exit 1; }
 	go mod tidy -diff
 	go mod verify
-	for os in linux darwin windows; do echo "go vet for $$os"; CGO_ENABLED=0 GOOS=$$os go vet ./...; done
+	for os in linux darwin windows; do echo "go vet for $$os"; CGO_ENABLED=0 GOOS=$$os go vet -trimpath ./...; done
 	$(TOOL) golangci-lint run ./...
 	cd tools && go tool golangci-lint run ./...
 

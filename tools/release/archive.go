@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,9 +26,10 @@ type member struct {
 
 func (r release) prefix() string { return "modhaven_" + strings.TrimPrefix(r.version, "v") }
 
-// documents are the files of the repository that go into every archive.
-func documents() []string {
-	return []string{"LICENSE", "README.md", "README.zh-CN.md", "CHANGELOG.md", "docs/configuration.md"}
+// documents are the files of the repository that go into every archive, slash-separated.
+func (r release) documents() ([]string, error) {
+	docs, err := fs.Glob(os.DirFS(r.root), "docs/*.md")
+	return append([]string{"LICENSE", "README.md", "README.zh-CN.md", "CHANGELOG.md", "DESIGN.md"}, docs...), err
 }
 
 // writeArchive writes the archive of one platform: a directory with the program, the
@@ -57,8 +59,12 @@ func (r release) members(b binary, licences []byte) ([]member, error) {
 		exe += ".exe"
 	}
 	members := []member{{exe, 0o755, program}, {"LICENSES-THIRD-PARTY", 0o644, licences}}
-	for _, name := range documents() {
-		data, err := os.ReadFile(filepath.Join(r.root, name))
+	docs, err := r.documents()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range docs {
+		data, err := os.ReadFile(filepath.Join(r.root, filepath.FromSlash(name)))
 		if err != nil {
 			return nil, err
 		}

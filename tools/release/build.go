@@ -42,7 +42,7 @@ func (r release) build(ctx context.Context, t target, file string) (binary, erro
 		"-ldflags", "-s -w -X main.version="+r.version+" -X main.commit="+r.commit, "-o", file, "./cmd/modhaven")
 	cmd.Dir = r.root
 	cmd.Env = append(os.Environ(), "GOOS="+t.os, "GOARCH="+t.arch, "CGO_ENABLED=0",
-		"GOFLAGS=-mod=readonly", "GOWORK=off", "GOEXPERIMENT=none", "GOAMD64=v1", "GOARM64=v8.0")
+		"GOFLAGS=-mod=readonly", "GOWORK=off", "GOEXPERIMENT=", "GOAMD64=v1", "GOARM64=v8.0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return binary{}, fmt.Errorf("go build for %s/%s: %w\n%s", t.os, t.arch, err, out)
 	}
@@ -59,6 +59,7 @@ func linked(built []binary) []debug.Module {
 		}
 	}
 	mods := slices.SortedFunc(maps.Values(all), func(a, b debug.Module) int { return cmp.Compare(a.Path, b.Path) })
-	std := debug.Module{Path: "std", Version: strings.TrimPrefix(built[0].info.GoVersion, "go")}
+	version, _, _ := strings.Cut(built[0].info.GoVersion, "-X:") // experiments
+	std := debug.Module{Path: "std", Version: strings.TrimPrefix(version, "go")}
 	return slices.Insert(mods, 0, std)
 }

@@ -86,6 +86,10 @@ func (r release) goCommand(ctx context.Context, args ...string) ([]byte, error) 
 
 var licenceName = regexp.MustCompile(`(?i)^(licen[cs]e|copying|notice|patents|unlicense)([-.].*)?$`)
 
+func isLicence(name string) bool {
+	return licenceName.MatchString(name) && filepath.Ext(name) != ".go"
+}
+
 func licenceFiles(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -93,7 +97,7 @@ func licenceFiles(dir string) ([]string, error) {
 	}
 	var files []string
 	for _, e := range entries {
-		if e.Type().IsRegular() && licenceName.MatchString(e.Name()) {
+		if e.Type().IsRegular() && isLicence(e.Name()) {
 			files = append(files, filepath.Join(dir, e.Name()))
 		}
 	}
