@@ -242,6 +242,9 @@ func (h *Handler) describe(hd http.Header, rt *route, c *goproxy.Content) {
 	default:
 		hd["Cache-Control"] = h.mutable
 	}
+	if rt.compressible(c.Size) { // whatever of it is asked for, a part or a HEAD too
+		hd["Vary"] = vary
+	}
 	if c.ETag != "" {
 		hd["Etag"] = rt.values(c).etag
 	}

@@ -42,8 +42,10 @@ func (h *Handler) route(r *http.Request, path string) (*route, error) {
 	return rt, nil
 }
 
-// text reports whether an answer may be compressed.
-func (rt *route) text() bool { return rt.req.Op != goproxy.OpFile || rt.req.File.Kind != goproxy.Zip }
+// compressible reports whether an answer of that size is worth compressing: a text that does not fit one packet.
+func (rt *route) compressible(size int64) bool {
+	return size >= gzipFrom && (rt.req.Op != goproxy.OpFile || rt.req.File.Kind != goproxy.Zip)
+}
 
 // values returns the header values for c, which has an ETag.
 func (rt *route) values(c *goproxy.Content) *values {

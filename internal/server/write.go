@@ -23,15 +23,12 @@ type fileBody = *os.File
 func (h *Handler) writeBytes(w http.ResponseWriter, r *http.Request, rt *route, b []byte, etag string) (status int, n int64, err error) {
 	hd := w.Header()
 	length := rt.length(b, etag)
-	if etag != "" && len(b) >= gzipFrom && rt.text() {
-		hd["Vary"] = vary
-		if acceptsGzip(r) {
-			if z := h.gzip(etag, b); z != nil {
-				b = z
-				length = []string{strconv.Itoa(len(b))}
-				hd["Content-Encoding"] = gzipCoding
-				hd["Etag"] = []string{`"` + etag + `-gzip"`}
-			}
+	if etag != "" && rt.compressible(int64(len(b))) && acceptsGzip(r) {
+		if z := h.gzip(etag, b); z != nil {
+			b = z
+			length = []string{strconv.Itoa(len(b))}
+			hd["Content-Encoding"] = gzipCoding
+			hd["Etag"] = []string{`"` + etag + `-gzip"`}
 		}
 	}
 	if inm := r.Header["If-None-Match"]; inm != nil && etag != "" && matches(inm, hd["Etag"][0]) {
@@ -61,28 +58,35 @@ func matches(header []string, etag string) bool {
 	return false
 }
 
-// acceptsGzip reads Accept-Encoding: gzip or *, unless its weight is 0.
+// acceptsGzip reads Accept-Encoding: what it says of gzip, else of *, unless the weight is 0 (RFC 9110, 12.5.3).
 func acceptsGzip(r *http.Request) bool {
 	v := r.Header["Accept-Encoding"]
 	if len(v) == 1 && v[0] == "gzip" { // the go command
 		return true
 	}
+	any := false
 	for _, line := range v {
 		for part := range strings.SplitSeq(line, ",") {
-			name, params, _ := strings.Cut(strings.TrimSpace(part), ";")
-			name = strings.ToLower(strings.TrimSpace(name))
-			if name != "gzip" && name != "*" {
-				continue
+			name, params, _ := strings.Cut(part, ";")
+			switch name = strings.TrimSpace(name); {
+			case strings.EqualFold(name, "gzip"):
+				return wanted(params)
+			case name == "*":
+				any = wanted(params)
 			}
-			weight := strings.ReplaceAll(params, " ", "")
-			if q, ok := strings.CutPrefix(weight, "q="); ok {
-				f, err := strconv.ParseFloat(q, 64)
-				return err == nil && f > 0
-			}
-			return true
 		}
 	}
-	return false
+	return any
+}
+
+// wanted reads the weight of a coding.
+func wanted(params string) bool {
+	q, ok := strings.CutPrefix(strings.ReplaceAll(params, " ", ""), "q=")
+	if !ok {
+		return true
+	}
+	f, err := strconv.ParseFloat(q, 64)
+	return err == nil && f > 0
 }
 
 // gzip compresses a text, once for all who ask; nil where that does not make it smaller.
