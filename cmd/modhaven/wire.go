@@ -75,10 +75,10 @@ func newHaven(cfg *config.Config, log *slog.Logger, x extras) (*haven, error) {
 		Spool:    state.Spool,
 		Recorder: x.recorder,
 		Log:      log,
-		Fresh:    cfg.Fresh,
+		Fresh:    max(cfg.Fresh, 1), // 0 would be the default of package proxy
 		Budget:   cfg.RefreshBudget,
 		Fills:    int64(cfg.Fills),
-		Memory:   int64(cfg.Memory),
+		Memory:   max(int64(cfg.Memory), 1),
 	})
 	places, err := sumPlaces(cfg, db, chain.End, sources, hv.transport, timeouts)
 	if err != nil {
