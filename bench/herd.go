@@ -47,8 +47,9 @@ type herdLab struct {
 	site                  string
 	up                    *upstream
 	want                  uint32
-	single, all, hot      sample // seconds until the last client was done
-	ngx                   sample // the same from nginx, which has the file
+	single                sample // seconds of one download
+	all, hot              cost   // of 100, when the file is not there and when it is
+	ngx                   cost   // the same from nginx, which has the file
 	gets                  sample
 	firstMedian, firstEnd sample // milliseconds from the upstream's first byte to a client's
 }
@@ -56,7 +57,7 @@ type herdLab struct {
 // one downloads once, straight from the upstream.
 func (h *herdLab) one(ctx context.Context) error {
 	begin := time.Now()
-	got, err := h.crowd(ctx, h.up.url(), 1)
+	got, err := h.crowd(ctx, h.up.server, 1)
 	if err != nil {
 		return err
 	}
@@ -85,14 +86,37 @@ func (h *herdLab) herd(ctx context.Context) error {
 	})
 }
 
-// timed has all clients download from s and adds the time until the last is done.
-func (h *herdLab) timed(ctx context.Context, s *server, into *sample) ([]arrival, error) {
-	begin := time.Now()
-	got, err := h.crowd(ctx, s.url(), herdSize)
-	if err == nil {
-		*into = append(*into, lastOf(got).Sub(begin).Seconds())
+// A cost is what it took until the last client was done, in seconds.
+type cost struct {
+	wall    sample
+	server  sample // processor time of the server
+	clients sample // and of the 100 clients
+}
+
+// timed has all clients download from s and adds what it took.
+func (h *herdLab) timed(ctx context.Context, s *server, into *cost) ([]arrival, error) {
+	server, clients, err := cpuTimes(s)
+	if err != nil {
+		return nil, err
 	}
+	begin := time.Now()
+	got, err := h.crowd(ctx, s, herdSize)
+	if err != nil {
+		return nil, err
+	}
+	into.wall = append(into.wall, lastOf(got).Sub(begin).Seconds())
+	server2, clients2, err := cpuTimes(s)
+	into.server = append(into.server, (server2 - server).Seconds())
+	into.clients = append(into.clients, (clients2 - clients).Seconds())
 	return got, err
+}
+
+// cpuTimes returns the processor times of s and of this process.
+func cpuTimes(s *server) (theirs, ours time.Duration, err error) {
+	if theirs, err = s.cpu(); err == nil {
+		ours, err = cpuOf("/proc/self/stat")
+	}
+	return theirs, ours, err
 }
 
 // fromNginx shows how long this machine needs to move that many bytes at all.
@@ -119,7 +143,7 @@ func (h *herdLab) rows() []row {
 	seconds := func(figure string, s sample) row {
 		return row{figure: figure, value: fmt.Sprintf("%.2f s", s.median()), spread: s.spread("%.2f")}
 	}
-	done := ratioRow("100 clients done ÷ one download", h.all.over(h.single), 1.1, false)
+	done := ratioRow("100 clients done ÷ one download", h.all.wall.over(h.single), 1.1, false)
 	return []row{
 		{figure: "upstream GETs of the zip", value: fmt.Sprintf("%.0f", slices.Max(h.gets)), spread: h.gets.spread("%.0f"), target: "1",
 			met: reached(slices.Max(h.gets) == 1 && slices.Min(h.gets) == 1)},
@@ -128,9 +152,12 @@ func (h *herdLab) rows() []row {
 		{figure: "… to the median client's first", value: fmt.Sprintf("%.1f ms", h.firstMedian.median()), spread: h.firstMedian.spread("%.1f")},
 		done,
 		seconds("one download, straight from the upstream", h.single),
-		seconds("100 clients, cold", h.all),
-		seconds("100 clients, stored", h.hot),
-		seconds("100 clients, stored, from nginx", h.ngx),
+		seconds("100 clients, cold", h.all.wall),
+		seconds("… processor time of Modhaven", h.all.server),
+		seconds("… processor time of the clients", h.all.clients),
+		seconds("100 clients, stored", h.hot.wall),
+		seconds("… processor time of Modhaven", h.hot.server),
+		seconds("100 clients, stored, from nginx", h.ngx.wall),
 	}
 }
 
@@ -142,48 +169,44 @@ func lastOf(a []arrival) time.Time {
 }
 
 // crowd has n clients download the zip at once, each over a connection of its own.
-func (h *herdLab) crowd(ctx context.Context, base string, n int) ([]arrival, error) {
+func (h *herdLab) crowd(ctx context.Context, s *server, n int) ([]arrival, error) {
 	got := make([]arrival, n)
 	g, ctx := errgroup.WithContext(ctx)
 	for i := range n {
-		g.Go(func() error {
-			var err error
-			got[i], err = h.download(ctx, base+bigZip)
-			return err
-		})
+		g.Go(func() error { return h.download(ctx, s.addr, &got[i]) })
 	}
 	return got, g.Wait()
 }
 
 // download checks the bytes by a CRC that costs nearly nothing: 100 clients at once would
 // otherwise measure their own hashing. Bytes that are not those of the fixture are an error.
-func (h *herdLab) download(ctx context.Context, url string) (arrival, error) {
-	var a arrival
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+func (h *herdLab) download(ctx context.Context, addr string, a *arrival) error {
+	k, err := dialKeptConn(addr)
 	if err != nil {
-		return a, err
+		return err
 	}
-	t := &http.Transport{DisableCompression: true, DisableKeepAlives: true}
-	resp, err := t.RoundTrip(req)
+	defer k.Close()
+	defer context.AfterFunc(ctx, func() { k.Close() })()
+	buf := make([]byte, 128<<10)
+	resp, err := k.ask(bigZip)
 	if err != nil {
-		return a, err
+		return err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 300))
-		return a, fmt.Errorf("%s: %s: %s", url, resp.Status, text)
+		return fmt.Errorf("%s: %s: %s", bigZip, resp.Status, text)
 	}
-	sum, err := a.read(resp.Body)
+	sum, err := a.read(resp.Body, buf)
 	if err == nil && sum != h.want {
-		err = fmt.Errorf("%s: not the bytes of the fixture", url)
+		err = fmt.Errorf("%s: not the bytes of the fixture", bigZip)
 	}
-	return a, err
+	return err
 }
 
 // read reads to the end and returns the checksum.
-func (a *arrival) read(r io.Reader) (uint32, error) {
+func (a *arrival) read(r io.Reader, buf []byte) (uint32, error) {
 	table := crc32.MakeTable(crc32.Castagnoli)
-	buf := make([]byte, 256<<10)
 	var sum uint32
 	for {
 		n, err := r.Read(buf)
@@ -207,5 +230,5 @@ func checksum(name string) (uint32, error) {
 		return 0, err
 	}
 	defer f.Close()
-	return new(arrival).read(f)
+	return new(arrival).read(f, make([]byte, 128<<10))
 }

@@ -96,13 +96,18 @@ func dialKeptConn(addr string) (*keptConn, error) {
 	return &keptConn{Conn: c, r: bufio.NewReaderSize(c, 32<<10), host: addr}, nil
 }
 
-// get returns the status and the body, which is valid until the next get.
-func (k *keptConn) get(path string) (int, []byte, error) {
+// ask sends a request and returns the answer, whose body has to be read before the next.
+func (k *keptConn) ask(path string) (*http.Response, error) {
 	k.out = fmt.Appendf(k.out[:0], "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: Go-http-client/1.1\r\n\r\n", path, k.host)
 	if _, err := k.Write(k.out); err != nil {
-		return 0, nil, err
+		return nil, err
 	}
-	resp, err := http.ReadResponse(k.r, nil)
+	return http.ReadResponse(k.r, nil)
+}
+
+// get returns the status and the body, which is valid until the next get.
+func (k *keptConn) get(path string) (int, []byte, error) {
+	resp, err := k.ask(path)
 	if err != nil {
 		return 0, nil, err
 	}

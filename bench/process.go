@@ -101,7 +101,11 @@ func (p *process) resetPeak() error { return os.WriteFile(p.proc("clear_refs"), 
 
 // cpu returns the processor time that the process has used, without its children.
 func (p *process) cpu() (time.Duration, error) {
-	stat, err := os.ReadFile(p.proc("stat"))
+	return cpuOf(p.proc("stat"))
+}
+
+func cpuOf(statFile string) (time.Duration, error) {
+	stat, err := os.ReadFile(statFile)
 	user, system, _, _ := ownTicks(string(stat))
 	return time.Duration(user+system) * tick, err
 }
