@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"time"
 )
 
 // passSettings is what the pass-through proxy is started with. It stores and checks
@@ -31,7 +32,7 @@ func runPass(ctx context.Context, settings []byte, stdout io.Writer) error {
 		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(to) },
 		Transport: &http.Transport{MaxIdleConnsPerHost: 100, DisableCompression: true},
 	}
-	go http.Serve(ln, p)
+	go (&http.Server{Handler: p, ReadHeaderTimeout: time.Minute}).Serve(ln)
 	if err := sayHello(stdout, ln, nil); err != nil {
 		return err
 	}

@@ -39,6 +39,7 @@ type upstreamStats struct {
 // An upstreamServer is the handler of the role, with its counts.
 type upstreamServer struct {
 	settings upstreamSettings
+	held     []net.Conn // of a dead one
 
 	mu       sync.Mutex
 	stats    upstreamStats
@@ -66,7 +67,7 @@ func runUpstream(ctx context.Context, settings []byte, stdout io.Writer) error {
 		s := http.Server{Handler: u, ConnContext: withConn, ConnState: u.countConn}
 		go s.Serve(newLinkListener(ln, u.settings.Link))
 	}
-	go http.Serve(control, http.HandlerFunc(u.control))
+	go (&http.Server{Handler: http.HandlerFunc(u.control), ReadHeaderTimeout: time.Minute}).Serve(control)
 	if err := sayHello(stdout, ln, control); err != nil {
 		return err
 	}
@@ -90,14 +91,13 @@ func (u *upstreamServer) countConn(_ net.Conn, s http.ConnState) {
 
 // acceptAndSayNothing holds every connection open for as long as the process lives.
 func (u *upstreamServer) acceptAndSayNothing(ln net.Listener) {
-	var held []net.Conn
 	for {
 		c, err := ln.Accept()
 		if err != nil {
 			return
 		}
 		u.countConn(c, http.StateNew)
-		held = append(held, c)
+		u.held = append(u.held, c)
 	}
 }
 
