@@ -23,6 +23,9 @@ type Options struct {
 	Fresh  time.Duration // max-age of what may change
 	// Observe, where set, hears of every request of the protocol when it is over.
 	Observe func(Access)
+	// Stall is how long an HTTP/2 client may take none of the bytes that are ready for it; 0 for the constant of
+	// that name. For HTTP/1 the listener knows.
+	Stall time.Duration
 }
 
 // A SumDB answers for checksum databases.
@@ -54,6 +57,9 @@ type Handler struct {
 
 // New returns a Handler.
 func New(o Options) *Handler {
+	if o.Stall == 0 {
+		o.Stall = Stall
+	}
 	return &Handler{
 		o:       o,
 		routes:  lru.New(routeCache, func(rt *route) int64 { return int64(2*len(rt.req.Path)) + 256 }),
@@ -77,6 +83,16 @@ var (
 
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor != 2 {
+		h.serve(w, r)
+		return
+	}
+	p := newPaced(w, h.o.Stall)
+	h.serve(p, r)
+	p.end()
+}
+
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		writeText(w, r, http.StatusMethodNotAllowed, "method "+r.Method+" is not allowed; a module proxy answers GET and HEAD")

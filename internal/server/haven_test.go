@@ -182,7 +182,7 @@ func (hv *haven) settle() {
 }
 
 // big is a module whose zip is answered while it arrives.
-var big = sync.OnceValue(func() proxytest.Module { return stored("example.com/big", "v1.0.0", 12<<20) })
+var big = sync.OnceValue(func() proxytest.Module { return stored("example.com/big", "v1.0.0", 9<<20) })
 
 // middling is a module whose zip is too large for memory and too small to be answered early.
 var middling = sync.OnceValue(func() proxytest.Module { return stored("example.com/middling", "v1.0.0", 300<<10) })
