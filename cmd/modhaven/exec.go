@@ -25,7 +25,6 @@ func execCommand(p *process) *cobra.Command {
 	quiet := cmd.Flags().BoolP("quiet", "q", false, p.msg.Text("Print no summary and no progress; what failed is printed all the same"))
 	verbose := cmd.Flags().BoolP("verbose", "v", false, p.msg.Text("Log every download to standard error"))
 	cmd.Flags().SetInterspersed(false) // what follows CMD is its own
-	cmd.MarkFlagsMutuallyExclusive("quiet", "verbose")
 	p.document(cmd, execManual())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		program, err := p.lookProgram(args[0])

@@ -20,6 +20,9 @@ const (
 	redrawn    = 200 * time.Millisecond
 )
 
+// figures is how many columns the bar and the numbers take; the name has the others.
+const figures = 54
+
 // A progress shows the downloads that are under way on one line of a terminal, and takes
 // the line away when there are none. Its methods may be called at once.
 //
@@ -35,9 +38,7 @@ type progress struct {
 
 	mu    sync.Mutex // guards the rest
 	all   []*download
-	shown *download // the one that bar is about; nil while there is no line
-	bar   *progressbar.ProgressBar
-	size  int64 // what bar was made for
+	shown *download // the one that the line is about; nil while there is no line
 }
 
 // A download is a file on its way from an upstream.
@@ -46,6 +47,18 @@ type download struct {
 	start time.Time
 	done  atomic.Int64 // bytes
 	size  atomic.Int64 // 0 while it is not known
+	bar   *progressbar.ProgressBar
+}
+
+// update tells the bar how far the download is. It is never told that the download is
+// whole: a check still follows, and the line goes when the download does.
+func (d *download) update() {
+	done, size := d.done.Load(), d.size.Load()
+	if size > 0 {
+		d.bar.ChangeMax64(size)
+		done = min(done, size-1)
+	}
+	_ = d.bar.Set64(done)
 }
 
 // newProgress returns a progress on tty; one that shows nothing where that is nil. Close it.
@@ -81,7 +94,7 @@ func (p *progress) close() {
 
 // begin adds a download.
 func (p *progress) begin(name string) *download {
-	d := &download{name: name, start: time.Now()}
+	d := &download{name: name, start: time.Now(), bar: newBar()}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.all = append(p.all, d)
@@ -101,11 +114,12 @@ func (p *progress) draw(now time.Time, columns int) {
 	defer p.mu.Unlock()
 	var large []*download
 	for _, d := range p.all {
+		d.update() // also where it is not shown yet, for the speed
 		if d.done.Load() >= shownFrom || now.Sub(d.start) >= shownAfter {
 			large = append(large, d)
 		}
 	}
-	if len(large) == 0 {
+	if len(large) == 0 || columns < figures {
 		p.erase()
 		return
 	}
@@ -117,34 +131,21 @@ func (p *progress) draw(now time.Time, columns int) {
 	p.write(d, len(large)-1, columns)
 }
 
-// write shows d. The bar is never told that d is whole: a check still follows, and the
-// line goes when d does.
+// write shows d.
 func (p *progress) write(d *download, others, columns int) {
-	const figures = 48 // columns that the bar and the numbers take
-	size := d.size.Load()
-	if p.shown != d || p.size != size {
-		p.shown, p.bar, p.size = d, newBar(size), size
-	}
 	name := d.name
 	if others > 0 {
 		name += " " + p.msg.Sprintf("and %d more", others)
 	}
-	p.bar.Describe(shorten(name, columns-figures))
-	done := d.done.Load()
-	if size > 0 {
-		done = min(done, size-1)
-	}
-	_ = p.bar.Set64(done)
-	fmt.Fprint(p.out, eraseLine, p.bar.String(), "\r")
+	d.bar.Describe(shorten(name, columns-figures))
+	p.shown = d
+	fmt.Fprint(p.out, eraseLine, d.bar.String(), "\r")
 }
 
-// newBar returns a bar that writes nothing itself; for a size that is not known, 0, one
-// that only shows that something moves.
-func newBar(size int64) *progressbar.ProgressBar {
-	if size == 0 {
-		size = -1
-	}
-	return progressbar.NewOptions64(size,
+// newBar returns a bar that writes nothing itself. Until it is told a size it only shows
+// that something moves.
+func newBar() *progressbar.ProgressBar {
+	return progressbar.NewOptions64(-1,
 		progressbar.OptionSetWriter(io.Discard),
 		progressbar.OptionSetTheme(progressbar.ThemeASCII),
 		progressbar.OptionSetWidth(16),
@@ -153,6 +154,7 @@ func newBar(size int64) *progressbar.ProgressBar {
 		progressbar.OptionSetPredictTime(false),
 		progressbar.OptionSetElapsedTime(false),
 		progressbar.OptionSetSpinnerChangeInterval(0), // or it starts a goroutine
+		progressbar.OptionSetRenderBlankState(true),   // the time begins now
 	)
 }
 
@@ -180,6 +182,6 @@ func (p *progress) clear() {
 func (p *progress) erase() {
 	if p.shown != nil {
 		fmt.Fprint(p.out, eraseLine)
-		p.shown, p.bar = nil, nil
+		p.shown = nil
 	}
 }

@@ -24,6 +24,7 @@ type witness struct {
 	cmd  *exec.Cmd
 	hold *os.File            // its standard input never has anything
 	died chan syscall.Signal // closed when it has ended
+	of   syscall.Signal      // what it died of, once diedOf knows
 }
 
 func newWitness() *witness {
@@ -51,7 +52,8 @@ func (w *witness) wait() {
 	}
 }
 
-// diedOf reports whether the witness died of sig; known is false where it cannot tell.
+// diedOf reports whether the witness died of sig; known is false where it cannot tell. Two
+// signals may be asked for in another order than the witness got them.
 func (w *witness) diedOf(sig syscall.Signal) (died, known bool) {
 	if w == nil {
 		return false, false
@@ -59,8 +61,11 @@ func (w *witness) diedOf(sig syscall.Signal) (died, known bool) {
 	late := time.NewTimer(hearsay)
 	defer late.Stop()
 	select {
-	case of := <-w.died:
-		return of == sig, of == sig
+	case of, first := <-w.died:
+		if first {
+			w.of = of
+		}
+		return w.of == sig, w.of == sig
 	case <-late.C:
 		return false, true
 	}

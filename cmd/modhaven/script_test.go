@@ -14,7 +14,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"modhaven": main})
+	testscript.Main(m, map[string]func(){"modhaven": main, "hear": hear})
 }
 
 var update = flag.Bool("update", false, "write what the commands print into the scripts")
@@ -32,14 +32,19 @@ func TestScript(t *testing.T) {
 			e.Setenv("GOROOT", e.WorkDir+"/no-goroot")
 			e.Setenv("LANG", "C.UTF-8")
 			e.Setenv("XDG_CACHE_HOME", e.WorkDir+"/cache")
+			withUpstreams(e)
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"status":   status,
-			"answer":   answer,
-			"freeaddr": freeAddr,
-		},
+		Cmds: scriptCommands(),
 	})
+}
+
+func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
+	all := upstreamCommands()
+	all["status"] = status
+	all["answer"] = answer
+	all["freeaddr"] = freeAddr
+	return all
 }
 
 // status CODE COMMAND… runs a command that must end with exactly that status.
