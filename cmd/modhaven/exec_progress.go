@@ -50,15 +50,17 @@ type download struct {
 	bar   *progressbar.ProgressBar
 }
 
-// update tells the bar how far the download is. It is never told that the download is
-// whole: a check still follows, and the line goes when the download does.
-func (d *download) update() {
+// update tells the bar how far the download is, and returns whether there is more to come.
+func (d *download) update() (moving bool) {
 	done, size := d.done.Load(), d.size.Load()
 	if size > 0 {
 		d.bar.ChangeMax64(size)
-		done = min(done, size-1)
+		if done >= size { // a bar that knows of its end is used up, and bytes may have to come again
+			return false
+		}
 	}
 	_ = d.bar.Set64(done)
+	return true
 }
 
 // newProgress returns a progress on tty; one that shows nothing where that is nil. Close it.
@@ -114,8 +116,8 @@ func (p *progress) draw(now time.Time, columns int) {
 	defer p.mu.Unlock()
 	var large []*download
 	for _, d := range p.all {
-		d.update() // also where it is not shown yet, for the speed
-		if d.done.Load() >= shownFrom || now.Sub(d.start) >= shownAfter {
+		moving := d.update() // also where it is not shown yet, for the speed
+		if moving && (d.done.Load() >= shownFrom || now.Sub(d.start) >= shownAfter) {
 			large = append(large, d)
 		}
 	}

@@ -59,9 +59,10 @@ func TestProgressLine(t *testing.T) {
 	see(0, 71, "|...big@v1.0.0.zip  50% [")
 	see(0, 54, "|  50% [")
 	see(0, 53, "|") // too narrow
+	see(0, 100, " 50% [")
 
 	big.done.Store(20e6) // all there, not yet checked
-	see(0, 100, "99%")
+	see(0, 100, "|")
 	big.done.Store(0) // from the begin
 	see(2*shownAfter, 100, "|example.com/big@v1.0.0.zip   0% [")
 	p.end(big)

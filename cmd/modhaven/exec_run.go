@@ -60,13 +60,19 @@ func (e *execution) run(ctx context.Context) (status int, err error) {
 	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
 		e.complain(e.msg.Sprintf("the proxy on %s ended early: %v", ln.Addr().String(), err))
 	}
+	e.conclude(status, failed, t.sum())
+	return status, nil
+}
+
+// conclude says at the end what was done and why it failed.
+func (e *execution) conclude(status int, failed []failure, s sum) {
 	if status != exitOK {
 		e.explainFailures(failed)
+		s.failed = 0 // that is said
 	}
 	if !e.quiet {
-		e.complain(e.summary(t.sum()))
+		e.complain(e.summary(s))
 	}
-	return status, nil
 }
 
 // extras hooks the tally and the progress line into a haven.

@@ -17,8 +17,11 @@ func (p *process) summary(s sum) string {
 	if s.requests == 0 {
 		return p.msg.Text("nothing was asked of the proxy")
 	}
-	modules := number(s.modules, p.msg.Text("1 module"), p.msg.Sprintf("%d modules", s.modules))
-	parts := []string{p.msg.Sprintf("%s (%d from the store), %s", modules, s.stored, bytesText(s.bytes))}
+	parts := []string{p.msg.Sprintf("no modules, %s", bytesText(s.bytes))}
+	if s.modules > 0 {
+		modules := number(s.modules, p.msg.Text("1 module"), p.msg.Sprintf("%d modules", s.modules))
+		parts[0] = p.msg.Sprintf("%s (%d from the store), %s", modules, s.stored, bytesText(s.bytes))
+	}
 	if s.stale > 0 {
 		parts = append(parts, number(s.stale, p.msg.Text("1 stale list"), p.msg.Sprintf("%d stale lists", s.stale)))
 	}

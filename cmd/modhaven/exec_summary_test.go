@@ -19,7 +19,7 @@ func TestSummary(t *testing.T) {
 		want string
 	}{
 		{sum{}, "nothing was asked of the proxy"},
-		{sum{requests: 3, bytes: 999}, "0 modules (0 from the store), 999 B"},
+		{sum{requests: 3, bytes: 999}, "no modules, 999 B"},
 		{sum{requests: 3, modules: 1, stored: 1, bytes: 1000}, "1 module (1 from the store), 1.0 kB"},
 		{sum{requests: 300, modules: 95, stored: 90, bytes: 12_400_000, stale: 2}, "95 modules (90 from the store), 12.4 MB; 2 stale lists"},
 		{sum{requests: 9, modules: 2, stale: 1, retried: 1, failed: 1, unstored: 1, storeErr: errors.New("disk full")},

@@ -80,7 +80,9 @@ func (t *tally) observe(a server.Access) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.requests++
-	t.bytes += a.Bytes
+	if a.Status < http.StatusBadRequest {
+		t.bytes += a.Bytes
+	}
 	if a.Err == nil && a.Request.Op == goproxy.OpFile && a.Method == http.MethodGet {
 		from, seen := t.modules[a.Request.File.Version]
 		t.modules[a.Request.File.Version] = a.Stored && (from || !seen)

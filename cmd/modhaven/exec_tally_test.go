@@ -37,13 +37,13 @@ func TestTallyCountsModules(t *testing.T) {
 		served(t, "example.com/b/@v/v2.0.0+incompatible.mod", false, nil),
 		served(t, "example.com/c/@v/list", false, nil),
 		served(t, "example.com/c/@v/main.info", false, nil),
-		served(t, "example.com/d/@v/v1.0.0.mod", false, goproxy.Absent("no")),
+		{Method: http.MethodGet, Status: http.StatusNotFound, Bytes: 10, Err: goproxy.Absent("no")},
 		served(t, "example.com/e/@v/v1.0.0.zip", false, context.Canceled), // half a zip
 		{Method: http.MethodHead, Request: served(t, "example.com/f/@v/v1.0.0.zip", true, nil).Request},
 	} {
 		tl.observe(a)
 	}
-	want := sum{requests: 11, modules: 3, stored: 1, bytes: 100}
+	want := sum{requests: 11, modules: 3, stored: 1, bytes: 90}
 	if got := tl.sum(); got != want {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}

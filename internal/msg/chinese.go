@@ -287,6 +287,7 @@ func chineseExec() []entry {
 		{"the proxy on %s ended early: %v", "%s 上的代理提前结束：%v"},
 
 		{"nothing was asked of the proxy", "没有向代理请求任何内容"},
+		{"no modules, %s", "没有模块，%s"},
 		{"1 module", "1 个模块"},
 		{"%d modules", "%d 个模块"},
 		{"%s (%d from the store), %s", "%s（%d 个来自存储），%s"},
