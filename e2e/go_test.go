@@ -69,6 +69,7 @@ func checkDownloads(t *testing.T, out string) {
 func TestDownload(t *testing.T) {
 	for name, opts := range map[string][]proxytest.Option{"tidy": nil, "odd": odd()} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			hv, u, db, env := verified(t, opts...)
 			checkDownloads(t, goOK(t, env, downloads(t)...))
 			if u.Requests("sumdb/*/lookup/*") == 0 || u.Requests("sumdb/*/supported") != 0 {
@@ -87,6 +88,7 @@ func TestDownload(t *testing.T) {
 
 // TestBuild has the go command build and run programs whose requirements come through the server.
 func TestBuild(t *testing.T) {
+	t.Parallel()
 	_, _, _, env := verified(t)
 	_, stderr, err := goIn(t, env, "run", "example.com/hello@v1.0.0")
 	if err != nil || !strings.HasSuffix("\n"+stderr, "\nhello v1.1.0\n") {
@@ -124,6 +126,7 @@ func TestSameAsDirect(t *testing.T) {
 		direct, through := proxytest.GoEnv(t, u.URL, "off"), proxytest.GoEnv(t, hv.URL, "off")
 		for _, command := range commands {
 			t.Run(name+"/"+command, func(t *testing.T) {
+				t.Parallel()
 				args := append([]string{"list", "-m"}, strings.Fields(command)...)
 				want, wantErrs, wantErr := goIn(t, direct, args...)
 				got, errs, err := goIn(t, through, args...)
@@ -140,6 +143,7 @@ func TestSameAsDirect(t *testing.T) {
 
 // TestGraph: reading a module graph fetches no zip, neither here nor upstream.
 func TestGraph(t *testing.T) {
+	t.Parallel()
 	hv, u, _, env := verified(t)
 	dir := proxytest.GoModule(t, "go.mod", "module example.test/main\n\ngo 1.21\n\nrequire example.com/graph/a v1.0.0\n")
 	out, stderr, err := proxytest.Go(t, dir, env, "mod", "graph")
@@ -159,6 +163,7 @@ func TestGraph(t *testing.T) {
 // TestPeer18NewerGo: other proxies run their own go command on what they fetch, and cannot serve a module that needs a
 // newer one. Here its files are served as they are; the client's Go judges.
 func TestPeer18NewerGo(t *testing.T) {
+	t.Parallel()
 	hv, u, _, env := verified(t)
 	_, stderr, err := goIn(t, env, "mod", "download", "example.com/future@v1.0.0")
 	if err == nil || !strings.Contains(stderr, "requires go >= 1.999") {
@@ -177,6 +182,7 @@ func TestPeer18NewerGo(t *testing.T) {
 
 // TestToolchainSwitch has the go command download a toolchain and run it.
 func TestToolchainSwitch(t *testing.T) {
+	t.Parallel()
 	hv, _, _, env := verified(t)
 	if a := hv.get("golang.org/toolchain/@v/list"); a.body != "v0.0.1-go1.99.0.linux-amd64\nv0.0.1-go1.99.1.linux-arm64\n" {
 		t.Errorf("the list is %q", a.body)
