@@ -92,7 +92,7 @@ func (c *checked) begin() {
 	c.scan = scan
 	restart := c.spool.restartCount()
 	c.also(func() {
-		s, err := scanZip(&arrivals{ctx: c.ctx, spool: c.spool, restart: restart}, func(n int64) { c.release(n, restart) })
+		s, err := scanZip(&arrivals{ctx: c.ctx, spool: c.spool, restart: restart}, maxUnpacked, func(n int64) { c.release(n, restart) })
 		scan <- scanResult{s, err}
 	})
 }

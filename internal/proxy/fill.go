@@ -85,12 +85,13 @@ func (s *Service) lead(fl *fill) {
 	start := time.Now()
 	meta, err := s.fetch(fl)
 	s.remember(fl.file.Path, fl.file.Name(), err)
-	fl.end(meta, err)
 	if err != nil {
-		s.forgetFill(fl)
+		s.forgetFill(fl) // before its clients are told: who asks again must not be told the same
+		fl.end(meta, err)
 		s.failed(fl.file.Path, fl.file.Name(), err)
 		return
 	}
+	fl.end(meta, nil)
 	s.o.Log.Info("fetched", "file", fl.file.String(), "from", meta.From, "bytes", fl.meta.Size, "took", time.Since(start).Round(time.Millisecond))
 	s.o.Recorder.Record(Event{What: Fetched, Path: fl.file.Path, Name: fl.file.Name(), From: meta.From, Size: fl.meta.Size})
 	s.keep(fl)
@@ -106,10 +107,11 @@ func (s *Service) alreadyKnown(fl *fill) bool {
 		fl.end(goproxy.Meta{}, nf)
 		return true
 	}
-	m, err := s.files.Stat(s.ctx, fileName(fl.file))
-	if s.usable(fl.file, m, err) != nil {
+	c, err := s.stored(s.ctx, fl.file)
+	if err != nil {
 		return false
 	}
+	c.Body.Close()
 	fl.stored = true
 	fl.end(goproxy.Meta{}, nil)
 	return true
@@ -198,7 +200,7 @@ func (s *Service) answer(ctx context.Context, fl *fill) (*goproxy.Content, error
 		return nil, fl.err
 	}
 	if fl.stored {
-		return s.files.Open(ctx, fileName(fl.file))
+		return s.stored(ctx, fl.file)
 	}
 	src, file := fl.spool.content()
 	if file == nil {

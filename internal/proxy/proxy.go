@@ -155,16 +155,9 @@ func (s *Service) closing(err error) error {
 
 // Open implements goproxy.Source.
 func (s *Service) Open(ctx context.Context, f goproxy.File) (*goproxy.Content, error) {
-	c, err := s.files.Open(ctx, fileName(f))
-	var m goproxy.Meta
+	c, err := s.stored(ctx, f)
 	if err == nil {
-		m = c.Meta
-	}
-	if err = s.usable(f, m, err); err == nil {
 		return c, nil
-	}
-	if c != nil {
-		c.Body.Close()
 	}
 	s.storeTrouble(f, err)
 	if goproxy.FetchDisabled(ctx) {
@@ -209,6 +202,19 @@ func (s *Service) Query(ctx context.Context, path, query string) (*goproxy.Conte
 }
 
 func fileName(f goproxy.File) string { return f.NameBelow("modules/") }
+
+// stored opens what the store has of a file.
+func (s *Service) stored(ctx context.Context, f goproxy.File) (*goproxy.Content, error) {
+	c, err := s.files.Open(ctx, fileName(f))
+	if err != nil {
+		return nil, s.usable(f, goproxy.Meta{}, err)
+	}
+	if err := s.usable(f, c.Meta, nil); err != nil {
+		c.Body.Close()
+		return nil, err
+	}
+	return c, nil
+}
 
 // leastSize is what a file has at least: an empty zip its end record, an .info its braces.
 var leastSize = [...]int64{goproxy.Info: 2, goproxy.Mod: 0, goproxy.Zip: 22}

@@ -36,6 +36,7 @@ type spool struct {
 	mem      []byte
 	file     *os.File // nil while in memory
 	onSpare  bool     // the file is a spare one
+	full     error    // why it had to be
 	spared   int64    // bytes taken from spare
 	have     extents
 	size     int64 // -1 when unknown
@@ -165,7 +166,7 @@ func (s *spool) create() (*os.File, error) {
 		spare.Close()
 		return nil, err
 	}
-	s.onSpare = true
+	s.onSpare, s.full = true, err
 	return spare, nil
 }
 
@@ -175,10 +176,10 @@ func (s *spool) reserve(n int64) error {
 		return nil
 	}
 	if n > maxSpare {
-		return fmt.Errorf("only files up to %d MiB can do without it", maxSpare>>20)
+		return fmt.Errorf("%w (only files up to %d MiB can do without it)", s.full, maxSpare>>20)
 	}
 	if !s.spare.take(n - s.spared) {
-		return errors.New("the memory set aside for this is in use")
+		return fmt.Errorf("%w (and the memory set aside for this is in use)", s.full)
 	}
 	s.spared = n
 	return nil
@@ -198,13 +199,14 @@ func (s *spool) moveToSpare(n int64, cause error) error {
 	if err != nil {
 		return cause
 	}
+	s.full = cause
 	there := max(s.have.end(), s.promised)
 	if err = s.reserve(max(n, there)); err == nil {
 		_, err = io.Copy(io.NewOffsetWriter(spare, 0), io.NewSectionReader(s.file, 0, there))
 	}
 	if err != nil {
 		spare.Close()
-		return fmt.Errorf("%w (%w)", cause, err)
+		return err
 	}
 	s.file.Close()
 	os.Remove(s.file.Name())

@@ -53,13 +53,14 @@ const (
 )
 
 // scanZip reads a zip to its end. After each entry whose CRC agrees it calls safe with how far the zip is
-// good. Bytes that cannot be an entry end the reading of entries, never the scan; an error is r's.
-func scanZip(r io.Reader, safe func(n int64)) (*zipScan, error) {
+// good. Bytes that cannot be an entry, or that unpack to more than most with those before, end the reading of entries,
+// never the scan; an error is r's.
+func scanZip(r io.Reader, most int64, safe func(n int64)) (*zipScan, error) {
 	all := sha256.New()
 	src := &offsetReader{r: io.TeeReader(r, all)}
 	src.br = bufio.NewReaderSize(readFunc(src.fill), scanBuffer)
 	s := &zipScan{}
-	err := s.readEntries(src, safe)
+	err := s.readEntries(src, most, safe)
 	if err == nil {
 		s.usual = true
 	}
@@ -102,8 +103,8 @@ func (o *offsetReader) Read(b []byte) (int, error) { return o.br.Read(b) }
 func (o *offsetReader) ReadByte() (byte, error)    { return o.br.ReadByte() }
 func (o *offsetReader) offset() int64              { return o.read - int64(o.br.Buffered()) }
 
-func (s *zipScan) readEntries(src *offsetReader, safe func(int64)) error {
-	e := entryReader{src: src, left: maxUnpacked, sum: sha256.New(), crc: crc32.NewIEEE(), buf: make([]byte, 32<<10)}
+func (s *zipScan) readEntries(src *offsetReader, most int64, safe func(int64)) error {
+	e := entryReader{src: src, left: most, sum: sha256.New(), crc: crc32.NewIEEE(), buf: make([]byte, 32<<10)}
 	for {
 		var sig [4]byte
 		if _, err := io.ReadFull(src, sig[:]); err != nil {
@@ -188,7 +189,7 @@ func (e *entryReader) body(entry *scanned, method uint16, packed int64) error {
 	default:
 		return errUnusual
 	}
-	// The go command takes no more than this unpacked; a bomb ends here.
+	// A bomb ends here.
 	n, err := io.CopyBuffer(io.MultiWriter(e.sum, e.crc), readFunc(io.LimitReader(r, e.left+1).Read), e.buf)
 	if e.left -= n; err != nil || e.left < 0 {
 		return errUnusual

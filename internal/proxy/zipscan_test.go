@@ -61,6 +61,7 @@ func hashZip(t testing.TB, b []byte) string {
 }
 
 func TestScanZipHashesAsDirhashDoes(t *testing.T) {
+	t.Parallel()
 	files := map[string][]byte{
 		"m@v1.0.0/z.go":   noise(300_000, 1),
 		"m@v1.0.0/a.go":   noise(10, 2),
@@ -80,7 +81,7 @@ func TestScanZipHashesAsDirhashDoes(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			var last int64
-			scan, err := scanZip(iotest.OneByteReader(bytes.NewReader(test.zip)), func(n int64) {
+			scan, err := scanZip(iotest.OneByteReader(bytes.NewReader(test.zip)), maxUnpacked, func(n int64) {
 				if n <= last {
 					t.Errorf("safe(%d) after safe(%d)", n, last)
 				}
@@ -112,10 +113,10 @@ func TestScanZipStopsAtABadEntry(t *testing.T) {
 	bad := bytes.Clone(good)
 	bad[len(bad)/2+2000] ^= 1 // in the second entry
 	var goodTo, badTo int64
-	if _, err := scanZip(bytes.NewReader(good), func(n int64) { goodTo = n }); err != nil {
+	if _, err := scanZip(bytes.NewReader(good), maxUnpacked, func(n int64) { goodTo = n }); err != nil {
 		t.Fatal(err)
 	}
-	scan, err := scanZip(bytes.NewReader(bad), func(n int64) { badTo = n })
+	scan, err := scanZip(bytes.NewReader(bad), maxUnpacked, func(n int64) { badTo = n })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +134,7 @@ func TestScanZipDirectoryDisagrees(t *testing.T) {
 	z := makeZip(t, files, "m@v1.0.0/a.go", "m@v1.0.0/b.go")
 	at := bytes.LastIndex(z, []byte("m@v1.0.0/b.go"))
 	z[at+len("m@v1.0.0/")] = 'c' // renamed in the directory alone
-	scan, err := scanZip(bytes.NewReader(z), func(int64) {})
+	scan, err := scanZip(bytes.NewReader(z), maxUnpacked, func(int64) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +153,7 @@ func TestScanZipDirectoryDisagrees(t *testing.T) {
 func TestScanZipPassesReadErrorsOn(t *testing.T) {
 	z := makeZip(t, map[string][]byte{"m@v1.0.0/a.go": noise(50_000, 1)}, "m@v1.0.0/a.go")
 	for _, n := range []int{0, 3, 20, 40, 1000, len(z) - 5} {
-		_, err := scanZip(io.MultiReader(bytes.NewReader(z[:n]), iotest.ErrReader(errRestarted)), func(int64) {})
+		_, err := scanZip(io.MultiReader(bytes.NewReader(z[:n]), iotest.ErrReader(errRestarted)), maxUnpacked, func(int64) {})
 		if err != errRestarted {
 			t.Errorf("after %d bytes: error %v, want %v", n, err, errRestarted)
 		}
@@ -164,7 +165,7 @@ func FuzzScanZip(f *testing.F) {
 	f.Add(makeZip(f, nil))
 	f.Add([]byte("PK\x03\x04"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		scan, err := scanZip(bytes.NewReader(b), func(n int64) {
+		scan, err := scanZip(bytes.NewReader(b), maxUnpacked, func(n int64) {
 			if n > int64(len(b)) {
 				t.Fatalf("safe(%d) of %d bytes", n, len(b))
 			}
