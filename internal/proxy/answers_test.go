@@ -1,0 +1,618 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/modhaven/modhaven/internal/goproxy"
+	"github.com/modhaven/modhaven/internal/store"
+)
+
+// A lister is a fake whose lists and queries are what answer says, which the test changes.
+type lister struct {
+	*fake
+	answer string
+	err    error
+	hang   chan struct{} // not nil: until it is closed nothing comes
+}
+
+func newLister(t *testing.T, answer string) *lister {
+	l := &lister{fake: &fake{t: t}, answer: answer}
+	say := func(ctx context.Context) (*goproxy.Content, error) {
+		l.mu.Lock()
+		answer, err, hang := l.answer, l.err, l.hang
+		l.mu.Unlock()
+		if hang != nil {
+			select {
+			case <-hang:
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		return text(answer), nil
+	}
+	l.list = func(ctx context.Context, _ string) (*goproxy.Content, error) { return say(ctx) }
+	l.query = func(ctx context.Context, _, _ string) (*goproxy.Content, error) { return say(ctx) }
+	return l
+}
+
+// says changes the answer.
+func (l *lister) says(answer string, err error, hang chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.answer, l.err, l.hang = answer, err, hang
+}
+
+const theList = "v1.0.0\nv1.1.0\n"
+
+// wantAnswer checks an answer and how long it took to come.
+func wantAnswer(t *testing.T, s *Service, want string, stale bool, took time.Duration) goproxy.Meta {
+	t.Helper()
+	start := time.Now()
+	b, meta, err := all(s.List(t.Context(), "example.com/m"))
+	if err != nil || string(b) != want || meta.Stale != stale || meta.ETag != store.ETag(b) || meta.From != from {
+		t.Errorf("got %q, %+v, %v; want %q, stale %v", b, meta, err, want, stale)
+	}
+	if d := time.Since(start); d != took {
+		t.Errorf("it took %v, want %v", d, took)
+	}
+	return meta
+}
+
+func wantAsked(t *testing.T, up interface{ requests() int }, want int) {
+	t.Helper()
+	synctest.Wait()
+	if n := up.requests(); n != want {
+		t.Errorf("upstreams were asked %d times, want %d", n, want)
+	}
+}
+
+var away = &goproxy.Unavailable{From: from, Reason: "away"}
+
+// TestFresh: an answer is good for a minute, then it is asked again.
+func TestFresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		up := newLister(t, theList)
+		s := newService(t, Options{Fetcher: up})
+		first := wantAnswer(t, s, theList, false, 0)
+		if first.Checked != time.Now() {
+			t.Errorf("checked %v", first.Checked)
+		}
+		time.Sleep(time.Minute - 1)
+		if m := wantAnswer(t, s, theList, false, 0); m.Checked != first.Checked {
+			t.Errorf("checked %v, then %v", first.Checked, m.Checked)
+		}
+		wantAsked(t, up, 1)
+		up.says(theList+"v1.2.0\n", nil, nil)
+		time.Sleep(1)
+		if m := wantAnswer(t, s, theList+"v1.2.0\n", false, 0); m.Checked != time.Now() {
+			t.Errorf("checked %v", m.Checked)
+		}
+		wantAsked(t, up, 1)
+	})
+}
+
+// TestQueries: lists, @latest and revisions are kept apart, and so are modules; the bytes are the upstream's own.
+func TestQueries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		up := &fake{t: t,
+			list: func(_ context.Context, path string) (*goproxy.Content, error) { return text("list of " + path), nil },
+			query: func(_ context.Context, path, query string) (*goproxy.Content, error) {
+				return text(query + " of " + path), nil
+			}}
+		s := newService(t, Options{Fetcher: up})
+		for range 2 {
+			for _, path := range []string{"example.com/m", "example.com/M", "example.com/m/v2"} {
+				if b, _, err := all(s.List(t.Context(), path)); string(b) != "list of "+path {
+					t.Errorf("%q, %v", b, err)
+				}
+				for _, query := range []string{"latest", "master", "Master", "list", "v1"} {
+					if b, _, err := all(s.Query(t.Context(), path, query)); string(b) != query+" of "+path {
+						t.Errorf("%q, %v", b, err)
+					}
+				}
+			}
+			synctest.Wait()
+		}
+		wantAsked(t, up, 3*6)
+	})
+}
+
+// TestOneRefresh: a hundred ask for a list that is not fresh: one request upstream.
+func TestOneRefresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gate := make(chan struct{})
+		up := newLister(t, theList)
+		up.says(theList, nil, gate)
+		s := newService(t, Options{Fetcher: up})
+		done := make(chan struct{})
+		for range 100 {
+			go func() {
+				wantAnswer(t, s, theList, false, 0)
+				done <- struct{}{}
+			}()
+		}
+		synctest.Wait()
+		close(gate)
+		for range 100 {
+			<-done
+		}
+		wantAsked(t, up, 1)
+	})
+}
+
+// TestRefreshMissedByAMoment: who found no fresh answer just before it came does not ask again.
+func TestRefreshMissedByAMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		up := newLister(t, theList)
+		s := newService(t, Options{Fetcher: up})
+		q := question{path: "example.com/m", name: goproxy.ListName("example.com/m")}
+		wantAnswer(t, s, theList, false, 0)
+		if r := s.answers.refresh(q, nil); !r.isDone() || string(r.known.body) != theList {
+			t.Error("the answer is asked for again")
+		}
+		up.says("", goproxy.Absent("gone"), nil)
+		time.Sleep(2 * time.Minute)
+		if _, err := s.List(t.Context(), q.path); !isNotFound(err) {
+			t.Errorf("got %v", err)
+		}
+		if r := s.answers.refresh(q, nil); !r.isDone() || !isNotFound(r.err) {
+			t.Error("absence is asked for again")
+		}
+		wantAsked(t, up, 2)
+	})
+}
+
+// TestStaleAfterTrouble: any trouble but absence gives the answer of before, marked; for five seconds nobody asks again.
+func TestStaleAfterTrouble(t *testing.T) {
+	for _, trouble := range []error{away, &goproxy.Refused{Status: 403, Reason: "no"}, &goproxy.Wrong{Reason: "a page"}, errors.New("odd")} {
+		synctest.Test(t, func(t *testing.T) {
+			up := newLister(t, theList)
+			var heard events
+			s := newService(t, Options{Fetcher: up, Recorder: &heard})
+			first := wantAnswer(t, s, theList, false, 0)
+			time.Sleep(2 * time.Minute)
+			up.says("", trouble, nil)
+			up.requests()
+			if m := wantAnswer(t, s, theList, true, 0); m.Checked != first.Checked {
+				t.Errorf("checked %v, want %v", m.Checked, first.Checked)
+			}
+			for range 10 {
+				wantAnswer(t, s, theList, true, 0)
+			}
+			wantAsked(t, up, 1)
+			time.Sleep(afterFailure)
+			wantAnswer(t, s, theList, true, 0)
+			wantAsked(t, up, 1)
+			if n := len(heard.of(ServedStale)); n != 12 {
+				t.Errorf("%d stale answers were reported, want 12", n)
+			}
+			up.says("v2.0.0+incompatible\n", nil, nil)
+			time.Sleep(afterFailure)
+			wantAnswer(t, s, "v2.0.0+incompatible\n", false, 0)
+		})
+	}
+}
+
+// TestTroubleWithoutAnswer: without an answer of before the trouble is the answer, and is not remembered.
+func TestTroubleWithoutAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		up := newLister(t, "")
+		up.says("", away, nil)
+		s := newService(t, Options{Fetcher: up})
+		for range 3 {
+			if _, err := s.List(t.Context(), "example.com/m"); !errors.Is(err, away) {
+				t.Errorf("got %v", err)
+			}
+		}
+		wantAsked(t, up, 3)
+		up.says(theList, nil, nil)
+		wantAnswer(t, s, theList, false, 0)
+	})
+}
+
+// TestBudget: an upstream that hangs costs 3 s, counted from when it was asked; its late answer is taken.
+func TestBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		up := newLister(t, theList)
+		s := newService(t, Options{Fetcher: up})
+		wantAnswer(t, s, theList, false, 0)
+		time.Sleep(2 * time.Minute)
+		gate := make(chan struct{})
+		up.says("v1.2.0\n", nil, gate)
+		up.requests()
+		go wantAnswer(t, s, theList, true, 3*time.Second)
+		time.Sleep(2 * time.Second)
+		wantAnswer(t, s, theList, true, time.Second) // the rest of it
+		for range 10 {
+			wantAnswer(t, s, theList, true, 0)
+		}
+		wantAsked(t, up, 1)
+		close(gate)
+		synctest.Wait()
+		wantAnswer(t, s, "v1.2.0\n", false, 0)
+		wantAsked(t, up, 0)
+	})
+}
+
+// TestNoBudgetWithoutAnswer: who has nothing to fall back on waits for as long as he likes.
+func TestNoBudgetWithoutAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gate := make(chan struct{})
+		up := newLister(t, theList)
+		up.says(theList, nil, gate)
+		s := newService(t, Options{Fetcher: up})
+		done := make(chan struct{})
+		go func() {
+			wantAnswer(t, s, theList, false, time.Hour)
+			close(done)
+		}()
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, errors.New("impatient"))
+		defer cancel()
+		if _, err := s.List(ctx, "example.com/m"); err == nil || err.Error() != "impatient" {
+			t.Errorf("one that left: %v", err)
+		}
+		time.Sleep(time.Hour - time.Minute)
+		close(gate)
+		<-done
+	})
+}
+
+// TestSlotsAllTaken: with every slot hanging, fresh answers come at once and stale ones within the budget.
+func TestSlotsAllTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		up := newLister(t, theList)
+		up.fetch = func(ctx context.Context, f goproxy.File, dst goproxy.Sink) (goproxy.Meta, error) {
+			<-ctx.Done()
+			return goproxy.Meta{}, ctx.Err()
+		}
+		s := newService(t, Options{Fetcher: up, Fills: 1})
+		wantAnswer(t, s, theList, false, 0)
+		hangs := ask(t, s, theZip)
+		synctest.Wait()
+		wantAnswer(t, s, theList, false, 0)
+		time.Sleep(2 * time.Minute)
+		wantAnswer(t, s, theList, true, 3*time.Second)
+		hangs.cancel()
+		<-hangs.done
+	})
+}
+
+// TestPersisted: another process finds the answers of the one before, fresh or stale.
+func TestPersisted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shared := &store.Mem{}
+		up := newLister(t, theList)
+		s := newService(t, Options{Fetcher: up, Store: shared})
+		first := wantAnswer(t, s, theList, false, 0)
+		if b, _, err := all(s.Query(t.Context(), "example.com/m", "latest")); string(b) != theList {
+			t.Errorf("%q, %v", b, err)
+		}
+		settle(t, s)
+		s.Close()
+		wantAsked(t, up, 2)
+
+		time.Sleep(30 * time.Second)
+		s = newService(t, Options{Fetcher: up, Store: shared})
+		if m := wantAnswer(t, s, theList, false, 0); !m.Checked.Equal(first.Checked) {
+			t.Errorf("checked %v, want %v", m.Checked, first.Checked)
+		}
+		s.Close()
+		wantAsked(t, up, 0)
+
+		time.Sleep(24 * time.Hour)
+		up.says("", away, nil)
+		s = newService(t, Options{Fetcher: up, Store: shared})
+		if m := wantAnswer(t, s, theList, true, 0); !m.Checked.Equal(first.Checked) {
+			t.Errorf("checked %v, want %v", m.Checked, first.Checked)
+		}
+		if b, m, err := all(s.Query(t.Context(), "example.com/m", "latest")); string(b) != theList || !m.Stale {
+			t.Errorf("%q, %+v, %v", b, m, err)
+		}
+	})
+}
+
+// TestStoredTimeGrows: an unchanged answer is written anew only after ten minutes, and then with its time.
+func TestStoredTimeGrows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		puts := 0
+		mem := &store.Mem{Fail: func(op, _ string) error {
+			if op == "put" {
+				puts++
+			}
+			return nil
+		}}
+		up := newLister(t, theList)
+		s := newService(t, Options{Fetcher: up, Store: mem})
+		start := time.Now()
+		for time.Since(start) < rewriteAfter {
+			wantAnswer(t, s, theList, false, 0)
+			settle(t, s)
+			time.Sleep(time.Minute)
+		}
+		if puts != 1 {
+			t.Errorf("written %d times in %v", puts, time.Since(start))
+		}
+		wantAnswer(t, s, theList, false, 0)
+		settle(t, s)
+		k := s.answers.load(t.Context(), question{name: goproxy.ListName("example.com/m")})
+		if puts != 2 || !k.checked.Equal(time.Now()) {
+			t.Errorf("after %v written %d times, checked %v", time.Since(start), puts, k.checked)
+		}
+		up.says("v1.2.0\n", nil, nil)
+		time.Sleep(time.Minute)
+		wantAnswer(t, s, "v1.2.0\n", false, 0)
+		settle(t, s)
+		if puts != 3 {
+			t.Errorf("a new answer was written %d times", puts-2)
+		}
+	})
+}
+
+// TestStoredAnswersThatAreNone: what the store has in place of an answer is asked anew and replaced.
+func TestStoredAnswersThatAreNone(t *testing.T) {
+	for _, stored := range []string{"", "\n", "{}", "nonsense\nv1.0.0\n", `{"from":1}` + "\nv1.0.0\n", `{"checked":"x"}` + "\n", "\x00\x00"} {
+		synctest.Test(t, func(t *testing.T) {
+			mem := &store.Mem{}
+			name := queryFile(question{name: goproxy.ListName("example.com/m")})
+			if err := mem.Put(t.Context(), name, io.NewSectionReader(strings.NewReader(stored), 0, int64(len(stored))), store.PutOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			var heard events
+			s := newService(t, Options{Fetcher: newLister(t, theList), Store: mem, Recorder: &heard})
+			wantAnswer(t, s, theList, false, 0)
+			settle(t, s)
+			if len(heard.of(StoreFailed)) != 1 {
+				t.Errorf("%q: events %+v", stored, heard.all)
+			}
+			k := s.answers.load(t.Context(), question{name: goproxy.ListName("example.com/m")})
+			if k == nil || string(k.body) != theList {
+				t.Errorf("%q was not replaced: %+v", stored, k)
+			}
+		})
+	}
+}
+
+// TestClockAhead: an answer stored by a clock that was years ahead is asked again today.
+func TestClockAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, err := formatStored(&known{body: []byte("v0.0.9\n"), from: from, checked: time.Now().AddDate(5, 0, 0)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		mem := &store.Mem{}
+		name := queryFile(question{name: goproxy.ListName("example.com/m")})
+		if err := mem.Put(t.Context(), name, io.NewSectionReader(bytes.NewReader(b), 0, int64(len(b))), store.PutOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		s := newService(t, Options{Fetcher: newLister(t, theList), Store: mem})
+		wantAnswer(t, s, theList, false, 0)
+	})
+}
+
+// TestNotFound: "not found" is remembered for ten minutes of a list, for one of a query or a file, with its words.
+func TestNotFound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gone := &goproxy.NotFound{Status: 410, Body: "gone\n", From: from}
+		up := newLister(t, "")
+		up.says("", gone, nil)
+		up.fetch = func(context.Context, goproxy.File, goproxy.Sink) (goproxy.Meta, error) { return goproxy.Meta{}, gone }
+		s := newService(t, Options{Fetcher: up})
+		asks := map[string]func() error{
+			"list":  func() error { _, err := s.List(t.Context(), "example.com/m"); return err },
+			"query": func() error { _, err := s.Query(t.Context(), "example.com/m", "master"); return err },
+			"file":  func() error { _, err := s.Open(t.Context(), theInfo); return err },
+		}
+		for what, ask := range asks {
+			kept := time.Minute
+			if what == "list" {
+				kept = 10 * time.Minute
+			}
+			for range 2 {
+				for range 3 {
+					if err := ask(); !errors.Is(err, gone) {
+						t.Errorf("%s: %v, want %v", what, err, gone)
+					}
+				}
+				time.Sleep(kept - 1)
+				if err := ask(); !errors.Is(err, gone) {
+					t.Errorf("%s: %v, want %v", what, err, gone)
+				}
+				wantAsked(t, up, 1)
+				time.Sleep(1)
+			}
+		}
+	})
+}
+
+// TestNotFoundAfterAnswer: what was there and is gone is absent at once; trouble after that has nothing stale in memory.
+func TestNotFoundAfterAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		up := newLister(t, theList)
+		s := newService(t, Options{Fetcher: up})
+		wantAnswer(t, s, theList, false, 0)
+		time.Sleep(2 * time.Minute)
+		up.says("", goproxy.Absent("gone"), nil)
+		if _, err := s.List(t.Context(), "example.com/m"); !isNotFound(err) {
+			t.Errorf("got %v", err)
+		}
+		if _, ok := s.answers.known.Get(goproxy.ListName("example.com/m")); ok {
+			t.Error("the answer is still known")
+		}
+	})
+}
+
+// TestSuccessClearsAbsence: an .info or a list of the module ends what is remembered as absent of it, and of it alone.
+func TestSuccessClearsAbsence(t *testing.T) {
+	for _, what := range []string{"info", "list", "query", "stat"} {
+		synctest.Test(t, func(t *testing.T) {
+			files := filler(100)
+			absent := goproxy.Absent("not yet")
+			up := newLister(t, "")
+			up.says("", absent, nil)
+			published := false
+			up.fetch = func(ctx context.Context, f goproxy.File, dst goproxy.Sink) (goproxy.Meta, error) {
+				if !published && f != theInfo {
+					return goproxy.Meta{}, absent
+				}
+				return send(ctx, files(f), dst)
+			}
+			up.stat = func(context.Context, goproxy.File) (goproxy.Meta, error) { return goproxy.Meta{}, nil }
+			s := newService(t, Options{Fetcher: up})
+			other := mkFile("example.com/other", "v1.0.0", goproxy.Mod)
+			for _, f := range []goproxy.File{theMod, theZip, other} {
+				if _, _, err := get(t.Context(), s, f); !isNotFound(err) {
+					t.Errorf("%s: %v", f, err)
+				}
+			}
+			published = true
+			up.says(theList, nil, nil)
+			var err error
+			switch what {
+			case "info":
+				_, err = s.Open(t.Context(), theInfo)
+			case "list":
+				_, err = s.List(t.Context(), "example.com/m")
+			case "query":
+				_, err = s.Query(t.Context(), "example.com/m", "latest")
+			case "stat":
+				_, err = s.Stat(t.Context(), mkFile("example.com/m", "v1.1.0", goproxy.Zip))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantFile(t, s, theMod, files(theMod))
+			wantFile(t, s, theZip, files(theZip))
+			if _, _, err := get(t.Context(), s, other); !isNotFound(err) {
+				t.Errorf("another module: %v", err)
+			}
+		})
+	}
+}
+
+// TestExists: an .info of a version that a fresh list lacks makes the list old; pseudo-versions and known ones do not.
+func TestExists(t *testing.T) {
+	tests := []struct {
+		version string
+		asks    int
+	}{{"v1.2.0", 1}, {"v1.1.0", 0}, {"v0.0.0-20240101000000-000000000001", 0}, {"v2.0.0+incompatible", 1}}
+	for _, test := range tests {
+		synctest.Test(t, func(t *testing.T) {
+			files := filler(100)
+			up := newLister(t, theList)
+			up.fetch = serving(t, files).fetch
+			s := newService(t, Options{Fetcher: up})
+			wantAnswer(t, s, theList, false, 0)
+			up.says(theList+test.version+"\n", nil, nil)
+			info := mkFile("example.com/m", test.version, goproxy.Info)
+			wantFile(t, s, info, files(info))
+			settle(t, s)
+			up.requests()
+			want := theList
+			if test.asks > 0 {
+				want += test.version + "\n"
+			}
+			wantAnswer(t, s, want, false, 0)
+			wantAnswer(t, s, want, false, 0)
+			wantAsked(t, up, test.asks)
+		})
+	}
+}
+
+// TestExistsDuringTrouble: the list that lacks it is given all the same when there is no newer one.
+func TestExistsDuringTrouble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		up := newLister(t, theList)
+		s := newService(t, Options{Fetcher: up})
+		wantAnswer(t, s, theList, false, 0)
+		v := theInfo.Version
+		v.Version = "v1.2.0"
+		s.answers.exists(v)
+		up.says("", away, nil)
+		wantAnswer(t, s, theList, true, 0)
+	})
+}
+
+// TestListWithoutFetch: what is known is given, marked where it is old; nobody is asked, and nothing is remembered of it.
+func TestListWithoutFetch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		up := newLister(t, theList)
+		s := newService(t, Options{Fetcher: up})
+		ctx := goproxy.WithoutFetch(t.Context())
+		if _, err := s.List(ctx, "example.com/m"); !isNotFound(err) {
+			t.Errorf("nothing is known: %v", err)
+		}
+		wantAsked(t, up, 0)
+		wantAnswer(t, s, theList, false, 0)
+		settle(t, s)
+		for _, stale := range []bool{false, true} {
+			again := newService(t, Options{Fetcher: &fake{t: t}, Store: s.o.Store}) // from the store
+			for _, s := range []*Service{s, again} {
+				if b, m, err := all(s.List(ctx, "example.com/m")); err != nil || string(b) != theList || m.Stale != stale {
+					t.Errorf("%q, %+v, %v; want stale %v", b, m, err, stale)
+				}
+			}
+			time.Sleep(2 * time.Minute)
+		}
+	})
+}
+
+// TestBodyBreaks: an answer that breaks off is trouble, not an answer.
+func TestBodyBreaks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broken := errors.New("broken")
+		up := &fake{t: t, list: func(context.Context, string) (*goproxy.Content, error) {
+			return &goproxy.Content{Body: io.NopCloser(io.MultiReader(strings.NewReader("v1.0.0\n"), errReader{broken}))}, nil
+		}}
+		s := newService(t, Options{Fetcher: up})
+		_, err := s.List(t.Context(), "example.com/m")
+		wantUnavailable(t, err, "broken")
+		if !errors.Is(err, broken) {
+			t.Errorf("the cause is lost: %v", err)
+		}
+	})
+}
+
+type errReader struct{ err error }
+
+func (e errReader) Read([]byte) (int, error) { return 0, e.err }
+
+// FuzzParseStored: formatStored is the inverse.
+func FuzzParseStored(f *testing.F) {
+	b, err := formatStored(&known{body: []byte(theList), from: from, checked: time.Unix(1e9, 0).UTC()})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Add([]byte("{}\n"))
+	f.Add([]byte("null\nx"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		k, err := parseStored(b)
+		if err != nil {
+			if k != nil {
+				t.Errorf("%q: %+v and %v", b, k, err)
+			}
+			return
+		}
+		if !bytes.HasSuffix(b, k.body) || k.etag != store.ETag(k.body) {
+			t.Errorf("%q was read as %q, ETag %q", b, k.body, k.etag)
+		}
+		written, err := formatStored(k)
+		if err != nil {
+			t.Fatalf("%+v cannot be written: %v", k, err)
+		}
+		again, err := parseStored(written)
+		if err != nil || !bytes.Equal(again.body, k.body) || again.from != k.from || !again.checked.Equal(k.checked) {
+			t.Errorf("%+v was written %q and read %+v, %v", k, written, again, err)
+		}
+	})
+}

@@ -1,0 +1,58 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/modhaven/modhaven/internal/goproxy"
+)
+
+func TestSlots(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &slots{sem: semaphore.NewWeighted(1), max: 2}
+		if err := s.acquire(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		gaveUp, cancel := context.WithCancel(t.Context())
+		got := make(chan error, 2)
+		go func() { got <- s.acquire(gaveUp) }()
+		synctest.Wait()
+		go func() { got <- s.acquire(t.Context()) }()
+		synctest.Wait()
+		var u *goproxy.Unavailable
+		if err := s.acquire(t.Context()); !errors.As(err, &u) || u.RetryAfter <= 0 {
+			t.Errorf("the third that waits: %v, want *Unavailable with RetryAfter", err)
+		}
+		cancel()
+		if err := <-got; !errors.Is(err, context.Canceled) {
+			t.Errorf("one that gave up: %v", err)
+		}
+		s.release()
+		if err := <-got; err != nil {
+			t.Errorf("the next in turn: %v", err)
+		}
+		s.release()
+		if n := s.waiting.Load(); n != 0 {
+			t.Errorf("%d wait", n)
+		}
+		if err := s.acquire(t.Context()); err != nil {
+			t.Errorf("a free slot: %v", err)
+		}
+	})
+}
+
+func TestSpareBudget(t *testing.T) {
+	s := newSpare(100)
+	if !s.take(60) || s.take(41) || !s.take(40) || s.take(1) {
+		t.Error("more was given than there is, or less")
+	}
+	s.give(60)
+	s.give(40)
+	if got := s.left.Load(); got != 100 {
+		t.Errorf("%d of 100 are left", got)
+	}
+}
