@@ -52,12 +52,15 @@ func (b *buffer) String() string {
 // nobody is where everything goes that a test did not mean to send: loopback is never asked through it.
 const nobody = "http://127.0.0.1:1"
 
+// brisk spares a program that is built with the race detector the second that it waits before it exits.
+const brisk = "GORACE=atexit_sleep_ms=0"
+
 // environ is the environment of a server: none of the user's settings, and no way out but loopback.
 func environ(t *testing.T, more ...string) []string {
 	home := t.TempDir()
 	env := []string{
 		"HOME=" + home, "XDG_CACHE_HOME=" + filepath.Join(home, "cache"), "XDG_CONFIG_HOME=" + filepath.Join(home, "config"),
-		"GOENV=off", "GOROOT=" + home, "LC_ALL=C", "HTTP_PROXY=" + nobody, "HTTPS_PROXY=" + nobody,
+		"GOENV=off", "GOROOT=" + home, "LC_ALL=C", "HTTP_PROXY=" + nobody, "HTTPS_PROXY=" + nobody, brisk,
 	}
 	for _, key := range []string{"PATH", "TMPDIR", "SYSTEMROOT"} {
 		if v, ok := os.LookupEnv(key); ok {

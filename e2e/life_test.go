@@ -1,0 +1,373 @@
+package e2e_test
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/modhaven/modhaven/internal/proxytest"
+)
+
+// TestStoreWithoutServer: what is stored has the layout of the go command's own cache, and serves as a proxy by itself.
+func TestStoreWithoutServer(t *testing.T) {
+	t.Parallel()
+	hv, u, _, env := verified(t)
+	checkDownloads(t, goOK(t, env, downloads(t)...))
+	hv.stop()
+	u.Refuse()
+	store := "file://" + filepath.ToSlash(filepath.Join(hv.state, "modules"))
+	checkDownloads(t, goOK(t, proxytest.GoEnv(t, store, "off"), downloads(t)...))
+}
+
+// TestRestart: a server that starts again over the same state knows all of it, and needs the upstream for none of it:
+// files, lists, queries and what the checksum database said.
+func TestRestart(t *testing.T) {
+	t.Parallel()
+	hv, u, db, env := verified(t)
+	checkDownloads(t, goOK(t, env, downloads(t)...))
+	lists := []string{"list", "-m", "-versions", "example.com/plain", "example.com/Upper", "example.com/incompat"}
+	latest := []string{"list", "-m", "example.com/untagged@latest", "example.com/plain@main"}
+	wantLists, wantLatest := goOK(t, env, lists...), goOK(t, env, latest...)
+	before := hv.files("modules")
+	hv.stop()
+	u.Refuse()
+
+	again := serveOver(t, hv.state, u.URL, "--sumdb", db.Key, "--fresh", "0s")
+	cold := proxytest.GoEnv(t, again.URL, db.Key)
+	checkDownloads(t, goOK(t, cold, downloads(t)...))
+	if got := goOK(t, cold, lists...); got != wantLists {
+		t.Errorf("lists: got %q, want %q", got, wantLists)
+	}
+	if got := goOK(t, cold, latest...); got != wantLatest {
+		t.Errorf("queries: got %q, want %q", got, wantLatest)
+	}
+	if a := again.get("example.com/plain/@v/list"); !strings.Contains(a.Header.Get("Cache-Status"), "stale") || a.Header.Get("Age") == "" {
+		t.Errorf("the old list is not marked: %q", a.Header)
+	}
+	if after := again.files("modules"); strings.Join(after, "\n") != strings.Join(before, "\n") {
+		t.Errorf("the store changed from %q to %q", before, after)
+	}
+}
+
+// TestTermination: after SIGTERM new connections are refused, what runs is finished, and nothing is left behind.
+func TestTermination(t *testing.T) {
+	t.Parallel()
+	for _, sig := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
+		u := proxytest.New(t)
+		list, zip := u.Pause("example.com/plain/@v/list", 3), u.Pause("*.zip", -1)
+		hv := serve(t, u.URL)
+		answers := make(chan answer, 2)
+		for _, path := range []string{"example.com/plain/@v/list", "example.com/plain/@v/v1.0.0.zip"} {
+			go func() {
+				a, err := hv.try("GET", path)
+				if err != nil {
+					t.Errorf("%v: %s: %v", sig, path, err)
+				}
+				answers <- a
+			}()
+		}
+		<-list.Reached()
+		<-zip.Reached()
+		hv.signal(sig)
+		refused(hv)
+		select {
+		case <-hv.done:
+			t.Errorf("%v: it ended before the answers did", sig)
+		default:
+		}
+		list.Resume()
+		zip.Resume()
+		for range 2 {
+			if a := <-answers; a.Response == nil || a.StatusCode != 200 || a.body == "" {
+				t.Errorf("%v: got %v", sig, a)
+			}
+		}
+		hv.wait()
+		hv.stop()
+		if got := hv.files("spool"); len(got) != 0 {
+			t.Errorf("%v: left in the spool: %q", sig, got)
+		}
+		if got := strings.Join(hv.files("modules"), " "); !strings.Contains(got, "example.com/plain/@v/v1.0.0.zip") {
+			t.Errorf("%v: stored: %q", sig, got)
+		}
+	}
+}
+
+// refused waits until the server takes no connection any more.
+func refused(hv *haven) {
+	for {
+		c, err := net.Dial("tcp", hv.URL[strings.LastIndex(hv.URL, "/")+1:])
+		if err != nil {
+			return
+		}
+		c.Close()
+	}
+}
+
+// TestPeer19BoundedEnd: another proxy takes a minute to shut down. Here what does not finish within --drain is cut, and a
+// second signal ends it at once.
+func TestPeer19BoundedEnd(t *testing.T) {
+	t.Parallel()
+	u := proxytest.New(t)
+	for _, end := range []string{"drain", "second signal"} {
+		gate := u.Pause("*", -1)
+		args := map[string][]string{"drain": {"--drain", "10ms"}}[end]
+		hv := serve(t, u.URL, args...)
+		failed := make(chan error, 1)
+		go func() { _, err := hv.try("GET", "example.com/plain/@v/list"); failed <- err }()
+		<-gate.Reached()
+		hv.signal(syscall.SIGTERM)
+		if end == "second signal" {
+			refused(hv)
+			for hv.cmd.Process.Signal(syscall.SIGTERM) == nil { // one that comes with the first counts as the same
+				runtime.Gosched()
+			}
+		}
+		if err := <-failed; err == nil {
+			t.Errorf("%s: the client got an answer that nobody had", end)
+		}
+		hv.wait()
+		if end == "second signal" {
+			if ws, ok := hv.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !ws.Signaled() {
+				t.Errorf("%s: %v", end, hv.cmd.ProcessState)
+			}
+			hv.err = nil // as meant; its spool is swept by the next one
+			swept := serveOver(t, hv.state, u.URL)
+			if got := swept.files("spool"); strings.Contains(strings.Join(got, " "), hv.pid()+"-") {
+				t.Errorf("the spool of the killed one is still there: %q", got)
+			}
+		}
+		gate.Resume()
+	}
+}
+
+// TestTwoServers run over one state directory and fetch the same things at once: both answer, the store is whole, and
+// the end of one does not disturb the other.
+func TestTwoServers(t *testing.T) {
+	t.Parallel()
+	db := proxytest.NewSumDB(t, "sum.example.com/db")
+	u := proxytest.New(t, proxytest.WithSumDB(db))
+	one := serve(t, u.URL, "--sumdb", db.Key)
+	two := serveOver(t, one.state, u.URL, "--sumdb", db.Key)
+	var wg sync.WaitGroup
+	outs := make([]string, 2)
+	for i, hv := range []*haven{one, two} {
+		env := proxytest.GoEnv(t, hv.URL, db.Key)
+		dir := proxytest.GoModule(t, "go.mod", "module example.test/main\n")
+		wg.Go(func() {
+			out, errs, err := proxytest.Go(t, dir, env, downloads(t)...)
+			if err != nil {
+				t.Errorf("%v\n%s%s", err, out, errs)
+			}
+			outs[i] = out
+		})
+	}
+	wg.Wait()
+	for _, out := range outs {
+		checkDownloads(t, out)
+	}
+	one.stop()
+	u.Refuse()
+	checkDownloads(t, goOK(t, proxytest.GoEnv(t, two.URL, db.Key), downloads(t)...))
+	two.stop()
+	if got := two.files("spool"); len(got) != 0 {
+		t.Errorf("left in the spool: %q", got)
+	}
+	for _, name := range two.files("modules") {
+		if strings.HasSuffix(name, ".zip") || strings.HasSuffix(name, ".mod") || strings.HasSuffix(name, ".info") {
+			continue
+		}
+		if !strings.HasSuffix(name, ".ziphash") && !strings.HasSuffix(name, ".etag") {
+			t.Errorf("the store has %s", name)
+		}
+	}
+}
+
+// TestCannotStart: each reason is told in words, on standard error, with the right status, and nothing is left.
+func TestCannotStart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	newer, foreign := filepath.Join(dir, "newer"), filepath.Join(dir, "foreign")
+	for name, content := range map[string]string{
+		file: "x", filepath.Join(newer, "format"): "modhaven state 99\n", filepath.Join(foreign, "important"): "mine",
+	} {
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	free := filepath.Join(dir, "free")
+	tests := []struct {
+		status int
+		words  []string
+		args   []string
+	}{
+		{1, []string{file, "not a directory"}, []string{"--state", filepath.Join(file, "state")}},
+		{1, []string{newer, "format is 99", "newer version"}, []string{"--state", newer}},
+		{1, []string{foreign, "important", "no state directory"}, []string{"--state", foreign}},
+		{1, []string{busy.Addr().String(), "address already in use", "--listen"}, []string{"--state", free, "--listen", busy.Addr().String()}},
+		{1, []string{"certificate", "none.pem"}, []string{"--state", free, "--tls-cert", "none.pem", "--tls-key", "none.pem"}},
+		{2, []string{"--listen", "auth: none"}, []string{"--state", free, "--listen", "0.0.0.0:0"}},
+		{2, []string{"--listen", "auth: none"}, []string{"--state", free, "--listen", ":0"}},
+		{2, []string{"--upstreams", "ftp://x.example"}, []string{"--state", free, "--upstreams", "ftp://x.example"}},
+		{2, []string{"--upstreams", "direct alone"}, []string{"--state", free, "--upstreams", "direct"}},
+		{2, []string{"--sumdb", "verifier key"}, []string{"--state", free, "--sumdb", "sum.example.com"}},
+		{2, []string{"--fills", "--idle", "--log-level"}, []string{"--state", free, "--fills", "many", "--idle", "soon", "--log-level", "loud"}},
+		{2, []string{"--upstream"}, []string{"--upstream", "https://x.example"}},
+		{2, []string{"tls"}, []string{"--state", free, "--tls-cert", "x.pem"}},
+	}
+	for _, test := range tests {
+		args := append([]string{"serve", "--listen", "127.0.0.1:0", "--upstreams", nobody, "--sumdb", "off"}, test.args...)
+		got := fails(t, test.status, environ(t), args...)
+		for _, w := range test.words {
+			if !strings.Contains(got, w) {
+				t.Errorf("%q: got %q, want the words %q", test.args, got, w)
+			}
+		}
+		if strings.Contains(got, "goroutine ") {
+			t.Errorf("%q: %s", test.args, got)
+		}
+	}
+	if b, err := os.ReadFile(filepath.Join(foreign, "important")); err != nil || string(b) != "mine" {
+		t.Errorf("the foreign directory was changed: %q, %v", b, err)
+	}
+	if left, err := os.ReadDir(foreign); err != nil || len(left) != 1 {
+		t.Errorf("the foreign directory has %v, %v", left, err)
+	}
+}
+
+// TestPeer17And20Defaults: other proxies start with bogus settings, on all interfaces, and keep what they fetch in memory
+// without a bound. Here a server without any setting is on loopback alone, and its state is a directory of this user.
+func TestPeer17And20Defaults(t *testing.T) {
+	t.Parallel()
+	u := proxytest.New(t)
+	env := environ(t, "GOPROXY="+u.URL, "GOSUMDB=off")
+	printed, err := command(env, "config", "print").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(printed, []byte("127.0.0.1:3000")) {
+		t.Errorf("the default address is not loopback:\n%s", printed)
+	}
+	home := strings.TrimPrefix(env[1], "XDG_CACHE_HOME=")
+	hv := start(t, filepath.Join(home, "modhaven"), env, "serve", "--listen", "127.0.0.1:0")
+	if a := hv.get("example.com/plain/@v/v1.0.0.zip"); a.StatusCode != 200 {
+		t.Errorf("got %s", a.Status)
+	}
+	hv.stop()
+	if got := hv.files("modules"); len(got) == 0 {
+		t.Errorf("nothing is stored in %s", hv.state)
+	}
+	for name, value := range map[string]string{"LISTEN": "nowhere", "FILLS": "-1", "UPSTREAM": "x", "AUTH": "some"} {
+		if got := fails(t, 2, append(env, "MODHAVEN_"+name+"="+value), "serve"); !strings.Contains(got, "MODHAVEN_"+name) {
+			t.Errorf("MODHAVEN_%s=%s: got %q", name, value, got)
+		}
+	}
+}
+
+func command(env []string, args ...string) *exec.Cmd {
+	cmd := exec.Command(program, args...)
+	cmd.Env = env
+	return cmd
+}
+
+// TestPeer17OffIsOff: another proxy still fetches when it is told to be offline. Here no request leaves, what is stored
+// is served, and the rest is refused in words.
+func TestPeer17OffIsOff(t *testing.T) {
+	t.Parallel()
+	u := proxytest.New(t)
+	hv := serve(t, u.URL)
+	env := proxytest.GoEnv(t, hv.URL, "off")
+	goOK(t, env, "mod", "download", "example.com/plain@v1.0.0")
+	hv.stop()
+	u.Forget()
+	// Whatever it sends, in HTTP or in TLS, goes to the upstream.
+	off := start(t, hv.state, environ(t, "HTTP_PROXY="+u.URL, "HTTPS_PROXY="+u.URL), "serve", "--listen", "127.0.0.1:0", "--state", hv.state, "--upstreams", "off", "--sumdb", "sum.golang.org")
+	cold := proxytest.GoEnv(t, off.URL, "off")
+	goOK(t, cold, "mod", "download", "example.com/plain@v1.0.0")
+	if _, stderr, err := goIn(t, cold, "mod", "download", "example.com/plain@v1.1.0"); err == nil || !strings.Contains(stderr, "403 Forbidden") || !strings.Contains(stderr, "off asks nobody") {
+		t.Errorf("what is not stored: got %v\n%s", err, stderr)
+	}
+	for _, path := range []string{"example.com/plain/@latest", "example.com/other/@v/list", "sumdb/sum.golang.org/latest", "sumdb/sum.golang.org/lookup/example.com/plain@v1.0.0"} {
+		if a := off.get(path); a.StatusCode != 403 && a.StatusCode != 503 {
+			t.Errorf("%s: got %s %q", path, a.Status, a.body)
+		}
+	}
+	for _, r := range u.Log() {
+		t.Errorf("%s %s was sent", r.Method, r.Name)
+	}
+}
+
+// TestPeer10TroubleOnTheWay: another proxy answers a truncated body with 500 and a dead upstream with a stale list only
+// after seconds, each time. Here trouble is 503 and forgotten at the next question; and a stale list comes at once from
+// the second question on.
+func TestPeer10TroubleOnTheWay(t *testing.T) {
+	t.Parallel()
+	u := proxytest.New(t)
+	u.Fail("*.zip", proxytest.Close(100), 1)
+	u.Fail("*.mod", proxytest.Status(503, "later\n").And(proxytest.Header("Retry-After", "3")), 1)
+	hv := serve(t, u.URL, "--fresh", "0s")
+	for path, retry := range map[string]string{"example.com/plain/@v/v1.0.0.zip": "1", "example.com/plain/@v/v1.0.0.mod": "3"} {
+		if a := hv.get(path); a.StatusCode != 503 || a.Header.Get("Retry-After") != retry {
+			t.Errorf("%s: got %s, Retry-After %q", path, a.Status, a.Header.Get("Retry-After"))
+		}
+		if a := hv.get(path); a.StatusCode != 200 {
+			t.Errorf("%s again: got %s %q", path, a.Status, a.body)
+		}
+	}
+	const list = "example.com/plain/@v/list"
+	fresh := hv.get(list)
+	gate := u.Pause(list, -1) // it hangs from now on
+	defer gate.Resume()
+	u.Forget()
+	first := hv.get(list) // waits for the budget
+	for range 5 {
+		a := hv.get(list)
+		if a.body != fresh.body || !strings.Contains(a.Header.Get("Cache-Status"), "stale") {
+			t.Errorf("got %s %q, %q", a.Status, a.body, a.Header)
+		}
+	}
+	if first.body != fresh.body || first.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("got %s %q, %q", first.Status, first.body, first.Header)
+	}
+	if n := u.Requests(list); n != 1 {
+		t.Errorf("the hanging upstream was asked %d times", n)
+	}
+}
+
+// TestPeer25AllVersions: another proxy loses some of what it has where its listing goes over several pages. Here a list of
+// many versions comes as the upstream gave it.
+func TestPeer25AllVersions(t *testing.T) {
+	t.Parallel()
+	u := proxytest.New(t)
+	var list strings.Builder
+	for i := range 20_000 {
+		fmt.Fprintf(&list, "v1.%d.%d\n", i%100, i/100)
+	}
+	u.Fail("example.com/many/@v/list", proxytest.Status(200, list.String()))
+	hv := serve(t, u.URL)
+	if a := hv.get("example.com/many/@v/list"); a.body != list.String() {
+		t.Errorf("got %d bytes, want %d", len(a.body), list.Len())
+	}
+	u.Refuse()
+	again := serveOver(t, hv.state, u.URL)
+	if a := again.get("example.com/many/@v/list"); a.body != list.String() {
+		t.Errorf("after a restart: got %d bytes, want %d", len(a.body), list.Len())
+	}
+}
