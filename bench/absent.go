@@ -30,7 +30,7 @@ func benchAbsent(ctx context.Context, l *lab) ([]row, error) {
 	}
 	defer up.stop()
 	a := &absentLab{hitsLab: h, up: up}
-	err = l.turns(ctx, l.rounds(5, 2),
+	err = l.turns(ctx, l.rounds(5, 2), a.samples(),
 		func(int) error { return a.under(ctx, &a.quiet, nil) },
 		func(r int) error {
 			return a.under(ctx, &a.flooded, &floodSettings{Rate: absentRate, Conns: absentConns, Salt: fmt.Sprintf("r%dn", r)})
@@ -53,6 +53,10 @@ type absentLab struct {
 	answers              map[int]int
 	failed               int
 	failure              string
+}
+
+func (a *absentLab) samples() []*sample {
+	return slices.Concat(a.quiet.samples(), a.flooded.samples(), a.busy.samples(), []*sample{&a.inFlight, &a.upRate, &a.peak, &a.offered})
 }
 
 func (h *hitsLab) smallTexts() []string {

@@ -69,12 +69,23 @@ func TestTurns(t *testing.T) {
 	say := func(s string) func(int) error {
 		return func(int) error { got.WriteString(s); return nil }
 	}
-	if err := turns(3, say("a"), say("b"), say("c")); err != nil || got.String() != "abccbaabc" {
+	l := new(lab)
+	if err := l.turns(t.Context(), 3, nil, say("a"), say("b"), say("c")); err != nil || got.String() != "abccbaabc" {
 		t.Errorf("order %q, error %v; want abccbaabc", got.String(), err)
 	}
 	bad := errors.New("bad")
-	if err := turns(1, func(int) error { return bad }); !errors.Is(err, bad) {
+	if err := l.turns(t.Context(), 1, nil, func(int) error { return bad }); !errors.Is(err, bad) {
 		t.Errorf("error %v, want %v", err, bad)
+	}
+}
+
+func TestTruncate(t *testing.T) {
+	a, b := sample{1, 2, 3}, sample{4}
+	before := lengths([]*sample{&a, &b})
+	a, b = append(a, 5), append(b, 6, 7)
+	truncate([]*sample{&a, &b}, before)
+	if !slices.Equal(a, sample{1, 2, 3}) || !slices.Equal(b, sample{4}) {
+		t.Errorf("%v and %v left, want what was there before", a, b)
 	}
 }
 
@@ -165,16 +176,25 @@ func TestKibField(t *testing.T) {
 
 func TestCPUClock(t *testing.T) {
 	busy, total := machineTicks("cpu  100 1 20 1000 50 2 3 4 9 9")
-	if busy != 130 || total != 1180 {
-		t.Errorf("machineTicks = %d, %d; want 130, 1180", busy, total)
+	if busy != 125 || total != 1180 {
+		t.Errorf("machineTicks = %d, %d; want 125, 1180", busy, total)
 	}
-	var got [4]int64
-	got[0], got[1], got[2], got[3] = ownTicks("7 (a b) c) S 1 2 3 4 5 6 7 8 9 10 10 20 30 40 0")
-	if want := [4]int64{10, 20, 30, 40}; got != want {
-		t.Errorf("ownTicks = %v, want %v", got, want)
+	got := parseProcStat("7 (a b) c) S 3 2 3 4 5 6 7 8 9 10 11 20 30 40 0")
+	if want := (procStat{parent: 3, own: 31, children: 70}); got != want {
+		t.Errorf("parseProcStat = %v, want %v", got, want)
 	}
 	then, now := cpuClock{busy: 10, total: 100, own: 5}, cpuClock{busy: 60, total: 200, own: 35}
 	if got := now.others(then); got != 0.2 {
 		t.Errorf("others = %v, want 0.2", got)
+	}
+}
+
+func TestTreeTicks(t *testing.T) {
+	all := map[int]procStat{
+		1: {parent: 0, own: 100}, 5: {parent: 1, own: 1, children: 2}, 6: {parent: 5, own: 3}, 7: {parent: 6, own: 4}, 8: {parent: 1, own: 50},
+		9: {parent: 10}, 10: {parent: 9}, // torn: read while ids were used again
+	}
+	if got := treeTicks(all, 5); got != 10 {
+		t.Errorf("treeTicks = %d, want 10", got)
 	}
 }

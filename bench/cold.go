@@ -34,7 +34,7 @@ func (l *lab) startCold(p project, args ...string) (*coldLab, error) {
 
 // compare does the rounds.
 func (c *coldLab) compare(ctx context.Context, rounds int) error {
-	return c.turns(ctx, rounds,
+	return c.turns(ctx, rounds, []*sample{&c.direct, &c.through, &c.pass, &c.cpu},
 		func(int) error { return c.goes(ctx, c.upstream.url(), &c.direct) },
 		func(int) error { return c.throughModhaven(ctx) },
 		func(int) error { return c.passThrough(ctx) })

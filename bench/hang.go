@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,7 +26,7 @@ func benchHang(ctx context.Context, l *lab) ([]row, error) {
 	defer dead.stop()
 	var quiet, hung tail
 	var waiting sample
-	err = l.turns(ctx, l.rounds(5, 2),
+	err = l.turns(ctx, l.rounds(5, 2), slices.Concat(quiet.samples(), hung.samples(), []*sample{&waiting}),
 		func(int) error {
 			return h.with(ctx, dead, func(m *server) error {
 				p50, p99, err := h.measure(ctx, m)

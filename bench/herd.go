@@ -32,7 +32,7 @@ func benchHerd(ctx context.Context, l *lab) ([]row, error) {
 	if h.want, err = checksum(filepath.Join(site, filepath.FromSlash(bigZip))); err != nil {
 		return nil, err
 	}
-	if err := l.turns(ctx, l.rounds(5, 2),
+	if err := l.turns(ctx, l.rounds(5, 2), h.samples(),
 		func(int) error { return h.one(ctx) },
 		func(int) error { return h.herd(ctx) },
 		func(int) error { return h.fromNginx(ctx) },
@@ -52,6 +52,14 @@ type herdLab struct {
 	ngx                   cost   // the same from nginx, which has the file
 	gets                  sample
 	firstMedian, firstEnd sample // milliseconds from the upstream's first byte to a client's
+}
+
+func (h *herdLab) samples() []*sample {
+	s := []*sample{&h.single, &h.gets, &h.firstMedian, &h.firstEnd}
+	for _, c := range []*cost{&h.all, &h.hot, &h.ngx} {
+		s = append(s, &c.wall, &c.server, &c.clients)
+	}
+	return s
 }
 
 // one downloads once, straight from the upstream.
@@ -114,7 +122,9 @@ func (h *herdLab) timed(ctx context.Context, s *server, into *cost) ([]arrival, 
 // cpuTimes returns the processor times of s and of this process.
 func cpuTimes(s *server) (theirs, ours time.Duration, err error) {
 	if theirs, err = s.cpu(); err == nil {
-		ours, err = cpuOf("/proc/self/stat")
+		var st procStat
+		st, err = readProcStat("self")
+		ours = time.Duration(st.own) * tick
 	}
 	return theirs, ours, err
 }

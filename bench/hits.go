@@ -75,6 +75,8 @@ func (t *tail) add(p50, p99 float64) {
 	t.p50, t.p99 = append(t.p50, p50), append(t.p99, p99)
 }
 
+func (t *tail) samples() []*sample { return []*sample{&t.p50, &t.p99} }
+
 // row shows the p99. Where quiet is given the target is less than double its p99, or
 // less than a millisecond more.
 func (t *tail) row(figure string, quiet *tail) row {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -117,6 +118,8 @@ type loaded struct {
 	cpu             sample // µs of the server's processor time for a request
 }
 
+func (l *loaded) samples() []*sample { return []*sample{&l.requests, &l.bytes, &l.cpu} }
+
 // under returns a turn that loads one server.
 func (h *hotLab) under(ctx context.Context, s *server, path string, d time.Duration, into *loaded) func(int) error {
 	return func(int) error {
@@ -142,7 +145,7 @@ func (h *hotLab) under(ctx context.Context, s *server, path string, d time.Durat
 func (h *hotLab) text(ctx context.Context, f hotFile) ([]row, error) {
 	var m, bare, same, ngx loaded
 	d := h.lasting(3 * time.Second)
-	err := h.turns(ctx, h.rounds(7, 2),
+	err := h.turns(ctx, h.rounds(7, 2), slices.Concat(m.samples(), bare.samples(), same.samples(), ngx.samples()),
 		h.under(ctx, h.modhaven, f.path, d, &m),
 		h.under(ctx, h.bare, f.path, d, &bare),
 		h.under(ctx, h.same, f.path, d, &same),
@@ -173,7 +176,7 @@ func (h *hotLab) zip(ctx context.Context) ([]row, error) {
 	}
 	var m, ngx loaded
 	d := h.lasting(5 * time.Second)
-	err = h.turns(ctx, h.rounds(7, 2),
+	err = h.turns(ctx, h.rounds(7, 2), slices.Concat(m.samples(), ngx.samples()),
 		h.under(ctx, h.modhaven, bigZip, d, &m),
 		h.under(ctx, h.ngx, bigZip, d, &ngx))
 	if err == nil {

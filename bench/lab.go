@@ -27,6 +27,10 @@ type lab struct {
 	log      io.Writer
 	spawned  int
 	command  string
+
+	began     time.Time // the benchmark that runs now; see turns
+	disturbed float64
+	repeated  int
 }
 
 // fixtureVersion names the kept fixtures; a change of what they hold changes it.

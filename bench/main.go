@@ -99,7 +99,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	f.BoolVar(&o.quick, "quick", false, "fewer and shorter rounds: a first look, not a result")
 	f.BoolVar(&o.list, "list", false, "list the benchmarks and exit")
 	f.IntVar(&o.rounds, "rounds", 0, "rounds of each benchmark (default each benchmark's own)")
-	f.DurationVar(&o.calm, "calm", 0, "before each measurement wait this long at most until other processes leave the processor alone")
+	f.DurationVar(&o.calm, "calm", 0, "how long each benchmark may wait for other processes to leave the processor alone, and repeat rounds in which they did not")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
@@ -144,17 +144,17 @@ func measure(ctx context.Context, o options, stdout, stderr io.Writer) (int, err
 	rep := report{about: l.machine(ctx)}
 	code := 0
 	for _, b := range picked {
-		start, cpu := time.Now(), readCPU()
+		l.begin()
 		l.logf("%s: %s", b.name, b.about)
 		rows, err := b.run(ctx, l)
 		rep.add(b.name, rows)
-		rep.about = append(rep.about, disturbance(b.name, cpu))
+		rep.about = append(rep.about, l.end(b.name))
 		if err != nil {
 			code = 2
 			rep.failed = append(rep.failed, fmt.Sprintf("%s could not be measured: %v", b.name, err))
 			l.logf("%s: %v", b.name, err)
 		}
-		l.logf("%s: took %.0f s", b.name, time.Since(start).Seconds())
+		l.logf("%s: took %.0f s", b.name, time.Since(l.began).Seconds())
 		if ctx.Err() != nil {
 			return 2, context.Cause(ctx)
 		}

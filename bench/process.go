@@ -101,13 +101,8 @@ func (p *process) resetPeak() error { return os.WriteFile(p.proc("clear_refs"), 
 
 // cpu returns the processor time that the process has used, without its children.
 func (p *process) cpu() (time.Duration, error) {
-	return cpuOf(p.proc("stat"))
-}
-
-func cpuOf(statFile string) (time.Duration, error) {
-	stat, err := os.ReadFile(statFile)
-	user, system, _, _ := ownTicks(string(stat))
-	return time.Duration(user+system) * tick, err
+	st, err := readProcStat(strconv.Itoa(p.cmd.Process.Pid))
+	return time.Duration(st.own) * tick, err
 }
 
 func (p *process) proc(file string) string {

@@ -9,8 +9,8 @@ import (
 // A sample is the figures of several rounds, in the order they were taken.
 type sample []float64
 
-// quantile returns the value below which the share q of the sample lies, by linear
-// interpolation; 0 for an empty sample.
+// quantile returns the value below which the share q of the sample
+// lies; 0 for an empty sample.
 func (s sample) quantile(q float64) float64 {
 	if len(s) == 0 {
 		return 0
@@ -45,21 +45,4 @@ func quantileSorted[T cmp.Ordered](sorted []T, q float64) T {
 		return zero
 	}
 	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
-}
-
-// turns calls each of fs once in every round. The order is turned round with every
-// round (A B C, C B A, …), so that a drift of the machine falls on all alike.
-func turns(rounds int, fs ...func(round int) error) error {
-	for r := range rounds {
-		order := slices.Clone(fs)
-		if r%2 == 1 {
-			slices.Reverse(order)
-		}
-		for _, f := range order {
-			if err := f(r); err != nil {
-				return fmt.Errorf("round %d: %w", r+1, err)
-			}
-		}
-	}
-	return nil
 }
