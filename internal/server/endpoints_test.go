@@ -181,3 +181,31 @@ func TestBesidesTheProtocol(t *testing.T) {
 		}
 	}
 }
+
+// TestPeer12NothingIsForwarded: another proxy sends its clients' credentials and cookies on to the checksum database.
+// Here no upstream learns who asks, or with what.
+func TestPeer12NothingIsForwarded(t *testing.T) {
+	db := proxytest.NewSumDB(t, "sum.example.com/db")
+	u := proxytest.New(t, proxytest.WithSumDB(db), proxytest.RedirectZips())
+	hv := newHaven(t, u, db)
+	headers := []string{
+		"Authorization", "Basic Ym9iOnMzY3IzdA==", "Cookie", "session=s3cr3t", "Proxy-Authorization", "Bearer s3cr3t", "X-Forwarded-For", "192.0.2.7",
+		"Forwarded", "for=192.0.2.7", "Referer", "http://intranet.example/s3cr3t", "User-Agent", "s3cr3t", "X-Custom", "s3cr3t", "Range", "bytes=0-1", "If-None-Match", `"s3cr3t"`,
+	}
+	for _, e := range endpoints(db) {
+		hv.get(e.name, headers...)
+		hv.do("HEAD", e.name, headers...)
+	}
+	hv.settle()
+	allowed := []string{"User-Agent", "Accept-Encoding"}
+	for _, r := range append(u.Log(), u.Storage.Log()...) {
+		for key, values := range r.Header {
+			if !slices.Contains(allowed, key) || strings.Contains(values[0], "s3cr3t") {
+				t.Errorf("%s %s: %s: %q was sent", r.Method, r.Name, key, values)
+			}
+		}
+	}
+	if len(u.Log()) < len(endpoints(db))-1 {
+		t.Errorf("only %d requests were made", len(u.Log()))
+	}
+}
