@@ -18,6 +18,9 @@ import (
 // Whom they are for has mostly gone with it.
 const lastAnswers = time.Second
 
+// patience is how long an upstream may take before it may be why the command ended early.
+const patience = 2 * time.Second
+
 // An execution is one run of exec.
 type execution struct {
 	*process
@@ -50,9 +53,10 @@ func (e *execution) run(ctx context.Context) (status int, err error) {
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ln) }()
 	status, err = e.child(ln.Addr())
+	left := left{underWay: t.underWay(time.Now().Add(-patience))}
 	stop(ctx, s, ln)
 	line.close()
-	failed := t.failures() // before close: what is cut off then did not fail
+	left.failed = t.failures() // before close: what is cut off then did not fail
 	hv.close()
 	if err != nil {
 		return 0, err
@@ -60,14 +64,21 @@ func (e *execution) run(ctx context.Context) (status int, err error) {
 	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
 		e.complain(e.msg.Sprintf("the proxy on %s ended early: %v", ln.Addr().String(), err))
 	}
-	e.conclude(status, failed, t.sum())
+	e.conclude(status, left, t.sum())
 	return status, nil
 }
 
-// conclude says at the end what was done and why it failed.
-func (e *execution) conclude(status int, failed []failure, s sum) {
+// What is left when a command has ended is what it did not get.
+type left struct {
+	failed   []failure
+	underWay []question
+}
+
+// conclude says at the end what was done, and what may be why the command failed.
+func (e *execution) conclude(status int, l left, s sum) {
 	if status != exitOK {
-		e.explainFailures(failed)
+		e.explainFailures(l.failed)
+		e.explainUnderWay(l.underWay, time.Now())
 		s.failed = 0 // that is said
 	}
 	if !e.quiet {

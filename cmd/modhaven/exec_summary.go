@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/modhaven/modhaven/internal/goproxy"
 )
@@ -86,6 +87,27 @@ func (p *process) explainFailures(all []failure) {
 	}
 	if blocked(all) {
 		p.say(p.msg.Sprintf("in mainland China use: %s", "modhaven exec --upstreams cn -- CMD"))
+	}
+}
+
+// explainUnderWay says what the command did not wait for any longer, for each upstream.
+func (p *process) explainUnderWay(all []question, now time.Time) {
+	if len(all) == 0 {
+		return
+	}
+	p.complain(number(len(all), p.msg.Text("1 download was under way when the command ended:"), p.msg.Sprintf("%d downloads were under way when the command ended:", len(all))))
+	var reasons []reason
+	for _, q := range all { // the oldest first
+		i := slices.IndexFunc(reasons, func(r reason) bool { return r.upstream == q.upstream })
+		if i < 0 {
+			i = len(reasons)
+			why := p.msg.Sprintf("no whole answer for %s", now.Sub(q.since).Round(time.Second).String())
+			reasons = append(reasons, reason{upstream: q.upstream, why: why})
+		}
+		reasons[i].what = append(reasons[i].what, q.what)
+	}
+	for _, r := range reasons[:min(len(reasons), maxReasons)] {
+		p.say(p.reasonText(r))
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/modhaven/modhaven/internal/goproxy"
@@ -97,6 +98,35 @@ func TestExplainFailures(t *testing.T) {
 				got = strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestExplainUnderWay(t *testing.T) {
+	now := time.Now()
+	q := func(upstream, what string, age time.Duration) question {
+		return question{upstream, what, now.Add(-age)}
+	}
+	for name, test := range map[string]struct {
+		all  []question
+		want string
+	}{
+		"none": {nil, ""},
+		"one": {[]question{q("https://a", "example.com/m@latest", 15*time.Second)},
+			"modhaven: 1 download was under way when the command ended:\n" +
+				"    https://a: no whole answer for 15s (example.com/m@latest)\n"},
+		"several": {[]question{q("https://b", "m1", 90*time.Second), q("https://a", "m2", 3*time.Second), q("https://b", "m3", 2*time.Second)},
+			"modhaven: 3 downloads were under way when the command ended:\n" +
+				"    https://b: no whole answer for 1m30s (2, such as m1)\n" +
+				"    https://a: no whole answer for 3s (m2)\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out bytes.Buffer
+			p := &process{msg: msg.For("C"), err: &out}
+			p.explainUnderWay(test.all, now)
+			if diff := cmp.Diff(test.want, out.String()); diff != "" {
 				t.Error(diff)
 			}
 		})

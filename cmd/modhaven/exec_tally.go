@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/modhaven/modhaven/internal/goproxy"
 	"github.com/modhaven/modhaven/internal/proxy"
@@ -24,12 +25,20 @@ type tally struct {
 	retried  map[string]bool
 	tried    map[string][]attempt // of what has not come, by name: who failed, each once
 	failed   map[string]failure   // by name
+	asked    map[*question]bool   // what has no answer yet
 }
 
 // An attempt is what one upstream said instead of giving something.
 type attempt struct {
 	upstream string
 	err      error
+}
+
+// A question is what an upstream was asked for.
+type question struct {
+	upstream string
+	what     string // in words
+	since    time.Time
 }
 
 // A failure is something that was asked for and did not come in the end.
@@ -60,6 +69,7 @@ func newTally() *tally {
 		retried:  map[string]bool{},
 		tried:    map[string][]attempt{},
 		failed:   map[string]failure{},
+		asked:    map[*question]bool{},
 	}
 }
 
@@ -122,6 +132,33 @@ func (t *tally) attempted(upstream, name string, err error) {
 		tried = slices.DeleteFunc(slices.Clone(tried), func(a attempt) bool { return a.upstream == upstream })
 		t.tried[name] = append(tried, attempt{upstream, err})
 	}
+}
+
+// asks hears that an upstream is asked; the function that it returns, that it no longer is.
+func (t *tally) asks(upstream, what string) (over func()) {
+	q := &question{upstream, what, time.Now()}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.asked[q] = true
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		delete(t.asked, q)
+	}
+}
+
+// underWay returns what was asked before a time and has no answer yet, the oldest first.
+func (t *tally) underWay(before time.Time) []question {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var all []question
+	for q := range t.asked {
+		if q.since.Before(before) {
+			all = append(all, *q)
+		}
+	}
+	slices.SortFunc(all, func(a, b question) int { return a.since.Compare(b.since) })
+	return all
 }
 
 // isFailure reports whether an answer is trouble: not absence, which is mostly the answer to

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/modhaven/modhaven/internal/goproxy"
@@ -112,6 +114,25 @@ func TestTallyKeepsFailures(t *testing.T) {
 	}
 }
 
+func TestTallyUnderWay(t *testing.T) {
+	begin := time.Now()
+	tl := newTally()
+	tl.asks("https://a", "one")
+	over := tl.asks("https://a", "two")
+	tl.asks("https://b", "three")
+	over()
+	var got []string
+	for _, q := range tl.underWay(begin.Add(time.Hour)) {
+		got = append(got, q.upstream+" "+q.what)
+	}
+	if want := []string{"https://a one", "https://b three"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if early := tl.underWay(begin); len(early) > 0 {
+		t.Errorf("what was asked later than that: %v", early)
+	}
+}
+
 // Run with the race detector.
 func TestTallyAtOnce(t *testing.T) {
 	const n = 8
@@ -124,6 +145,8 @@ func TestTallyAtOnce(t *testing.T) {
 			tl.observe(access)
 			tl.checksums("x", nil)
 			tl.Record(proxy.Event{What: proxy.ServedStale})
+			tl.asks("https://a", "x")()
+			tl.underWay(time.Now())
 			tl.failures()
 			tl.sum()
 		})

@@ -141,6 +141,24 @@ func TestExecSignalsAgain(t *testing.T) {
 	}
 }
 
+// Two signals may come out in another order than the witness got them.
+func TestWitnessRemembers(t *testing.T) {
+	w := &witness{died: make(chan syscall.Signal, 1)}
+	w.died <- syscall.SIGHUP
+	close(w.died)
+	if died, known := w.diedOf(syscall.SIGTERM); died || known {
+		t.Errorf("SIGTERM: got %t, %t; it cannot tell", died, known)
+	}
+	for range 2 {
+		if died, known := w.diedOf(syscall.SIGHUP); !died || !known {
+			t.Errorf("SIGHUP: got %t, %t; it died of that", died, known)
+		}
+	}
+	if (&signals{}).reached(syscall.SIGTERM) {
+		t.Error("without a witness a SIGTERM is not passed on")
+	}
+}
+
 // What the caller ignores, the command ignores: nohup.
 func TestExecIgnoredSignal(t *testing.T) {
 	h := startHearing(t, func(cmd *exec.Cmd) {

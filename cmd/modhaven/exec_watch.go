@@ -32,6 +32,7 @@ func (w *watchedUpstream) told(ctx context.Context, name string, err error) {
 
 // List implements goproxy.Fetcher.
 func (w *watchedUpstream) List(ctx context.Context, path string) (*goproxy.Content, error) {
+	defer w.t.asks(w.name, path+"/@v/list")()
 	c, err := w.next.List(ctx, path)
 	w.told(ctx, goproxy.ListName(path), err)
 	return c, err
@@ -39,6 +40,7 @@ func (w *watchedUpstream) List(ctx context.Context, path string) (*goproxy.Conte
 
 // Query implements goproxy.Fetcher.
 func (w *watchedUpstream) Query(ctx context.Context, path, query string) (*goproxy.Content, error) {
+	defer w.t.asks(w.name, path+"@"+query)()
 	c, err := w.next.Query(ctx, path, query)
 	w.told(ctx, goproxy.QueryName(path, query), err)
 	return c, err
@@ -46,6 +48,7 @@ func (w *watchedUpstream) Query(ctx context.Context, path, query string) (*gopro
 
 // Stat implements goproxy.Fetcher.
 func (w *watchedUpstream) Stat(ctx context.Context, f goproxy.File) (goproxy.Meta, error) {
+	defer w.t.asks(w.name, f.String())()
 	m, err := w.next.Stat(ctx, f)
 	w.told(ctx, f.Name(), err)
 	return m, err
@@ -53,6 +56,7 @@ func (w *watchedUpstream) Stat(ctx context.Context, f goproxy.File) (goproxy.Met
 
 // Fetch implements goproxy.Fetcher.
 func (w *watchedUpstream) Fetch(ctx context.Context, f goproxy.File, dst goproxy.Sink) (goproxy.Meta, error) {
+	defer w.t.asks(w.name, f.String())()
 	d := w.line.begin(f.String())
 	defer w.line.end(d)
 	m, err := w.next.Fetch(ctx, f, &countedSink{dst, d})
