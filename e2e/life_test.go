@@ -118,7 +118,7 @@ func TestPeer19BoundedEnd(t *testing.T) {
 	t.Parallel()
 	u := proxytest.New(t)
 	for _, end := range []string{"drain", "second signal"} {
-		gate := u.Pause("*", -1)
+		gate := u.Pause("example.com/plain/@v/list", -1)
 		args := map[string][]string{"drain": {"--drain", "10ms"}}[end]
 		hv := serve(t, u.URL, args...)
 		failed := make(chan error, 1)
