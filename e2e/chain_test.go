@@ -171,7 +171,7 @@ func TestPeer12PrivateNamesStayHome(t *testing.T) {
 	state := t.TempDir() + "/state"
 	// Requests for http://proxy.golang.org go to the stand-in: it is a proxy for HTTP as well as one for modules.
 	hv := start(t, state, environ(t, "HTTP_PROXY="+public.URL), "serve", "--listen", "127.0.0.1:0", "--state", state,
-		"--upstreams", own.URL+"|http://proxy.golang.org|http://PROXY.golang.org:80/x", "--failover", "any", "--private", "example.com/Upper,*.corp.example",
+		"--upstreams", own.URL+"|http://proxy.golang.org|http://PROXY.golang.org:80/x|http://proxy.golang.org./y", "--failover", "any", "--private", "example.com/Upper,*.corp.example",
 		"--sumdb", "sum.golang.org "+public.URL+"/sum")
 	if a := hv.get("example.com/plain/@v/list"); a.StatusCode != 200 || public.Requests("example.com/plain/@v/list") != 1 {
 		t.Fatalf("the stand-in does not stand in: got %s after %d requests", a.Status, public.Requests("*"))

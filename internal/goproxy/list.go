@@ -156,7 +156,7 @@ var publicHosts = map[string]bool{
 
 func isPublic(addr string) bool {
 	u, err := url.Parse(addr)
-	return err == nil && publicHosts[strings.ToLower(u.Hostname())]
+	return err == nil && publicHosts[strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")] // a name may end in its root
 }
 
 // A SumDB says which checksum database to use. The zero value is none ("off").
