@@ -91,7 +91,7 @@ func ParseModule(data []byte) (Module, error) {
 		case "unlisted":
 			m.Unlisted = true
 		default:
-			return m, fmt.Errorf("the comment has %q; it may have module:, ref:, trim: and unlisted:", line)
+			return m, fmt.Errorf("the comment has %q; it may have the lines module:, ref:, trim: and unlisted: alone", line)
 		}
 	}
 	if m.Path == "" {

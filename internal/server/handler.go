@@ -146,7 +146,7 @@ func (h *Handler) sumDB(w http.ResponseWriter, r *http.Request, path string) {
 	default:
 		hd["Content-Type"], hd["Cache-Control"] = textPlain, h.mutable
 	}
-	h.writeBytes(w, r, &route{}, b, "")
+	_, _, _ = h.writeBytes(w, r, &route{}, b, "") // the client left: nobody to tell
 }
 
 // protocol answers a request of the module proxy protocol.

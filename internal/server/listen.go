@@ -87,7 +87,7 @@ func (c *conn) moving() {
 		return
 	}
 	c.renewAt.Store(now.Add(c.stall / 4).UnixNano())
-	c.TCPConn.SetWriteDeadline(now.Add(c.stall + c.stall/4)) // an error shows in the write
+	_ = c.TCPConn.SetWriteDeadline(now.Add(c.stall + c.stall/4)) // an error shows in the write
 }
 
 func (c *conn) Write(b []byte) (n int, err error) {
@@ -163,6 +163,8 @@ func Serve(ctx context.Context, s *http.Server, ln net.Listener, drain time.Dura
 		s.Close()
 		err = fmt.Errorf("some answers did not finish within %v and were cut", drain)
 	}
-	<-failed
+	if ended := <-failed; err == nil && !errors.Is(ended, http.ErrServerClosed) {
+		err = ended
+	}
 	return err
 }

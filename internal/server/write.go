@@ -96,7 +96,7 @@ func (h *Handler) gzip(etag string, b []byte) []byte {
 	}
 	var buf bytes.Buffer
 	z := gzip.NewWriter(&buf)
-	z.Write(b) // into memory: cannot fail
+	_, _ = z.Write(b) // into memory: cannot fail
 	z.Close()
 	out := buf.Bytes()
 	if len(out) >= len(b) {

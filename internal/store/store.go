@@ -99,7 +99,7 @@ func readAll(src *io.SectionReader) ([]byte, error) {
 }
 
 func shortSource(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
 	return fmt.Errorf("reading what is to be stored: %w", err)

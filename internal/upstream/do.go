@@ -153,7 +153,7 @@ func (h *HTTP) status(resp *http.Response) error {
 
 // explanation returns the text of an error answer, "" where it is not for people's eyes in a terminal.
 func explanation(resp *http.Response) string {
-	defer io.CopyN(io.Discard, resp.Body, maxPage) // absence is common, a connection costs more than a page
+	defer func() { _, _ = io.CopyN(io.Discard, resp.Body, maxPage) }() // absence is common, a connection costs more than a page
 	if !hasType(resp, "text/plain") {
 		return ""
 	}

@@ -194,7 +194,7 @@ func (h *HTTP) copy(dst goproxy.Sink, resp *http.Response, kind goproxy.Kind) (n
 			}
 			n += int64(m)
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return n, nil
 		}
 		if err != nil {
