@@ -20,7 +20,7 @@ const sumsFile = "SHA256SUMS"
 // A member is a file in an archive.
 type member struct {
 	name string
-	mode int64
+	mode os.FileMode
 	data []byte
 }
 
@@ -88,7 +88,7 @@ func writeTar(w io.Writer, members []member, at time.Time) error {
 	}
 	t := tar.NewWriter(z)
 	for _, m := range members {
-		h := &tar.Header{Typeflag: tar.TypeReg, Name: m.name, Mode: m.mode, Size: int64(len(m.data)), ModTime: at, Format: tar.FormatUSTAR}
+		h := &tar.Header{Typeflag: tar.TypeReg, Name: m.name, Mode: int64(m.mode), Size: int64(len(m.data)), ModTime: at, Format: tar.FormatUSTAR}
 		if err := t.WriteHeader(h); err != nil {
 			return err
 		}
@@ -103,7 +103,7 @@ func writeZip(w io.Writer, members []member, at time.Time) error {
 	z := zip.NewWriter(w)
 	for _, m := range members {
 		h := &zip.FileHeader{Name: m.name, Method: zip.Deflate, Modified: at}
-		h.SetMode(os.FileMode(m.mode))
+		h.SetMode(m.mode)
 		f, err := z.CreateHeader(h)
 		if err != nil {
 			return err

@@ -44,7 +44,7 @@ func TestTar(t *testing.T) {
 			t.Fatal(err)
 		}
 		data, err := io.ReadAll(r)
-		if err != nil || h.Name != want.name || h.Mode != want.mode || !bytes.Equal(data, want.data) || !h.ModTime.Equal(at) || h.Uid != 0 || h.Uname != "" {
+		if err != nil || h.Name != want.name || h.Mode != int64(want.mode) || !bytes.Equal(data, want.data) || !h.ModTime.Equal(at) || h.Uid != 0 || h.Uname != "" {
 			t.Errorf("got %+v, %d bytes, %v; want %s", h, len(data), err, want.name)
 		}
 	}
@@ -75,7 +75,7 @@ func TestZip(t *testing.T) {
 			t.Fatal(err)
 		}
 		data, err := io.ReadAll(rc)
-		if err != nil || f.Name != want.name || int64(f.Mode()) != want.mode || !bytes.Equal(data, want.data) || !f.Modified.Equal(at) {
+		if err != nil || f.Name != want.name || f.Mode() != want.mode || !bytes.Equal(data, want.data) || !f.Modified.Equal(at) {
 			t.Errorf("got %s, mode %v, %d bytes, %v; want %s", f.Name, f.Mode(), len(data), err, want.name)
 		}
 	}

@@ -10,13 +10,16 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
+	"syscall"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -26,7 +29,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if len(args) > 1 && args[0] == "-C" {
 		dir, args = args[1], args[2:]
 	}
-	cmd := exec.Command("go", append([]string{"test", "-json"}, args...)...)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json"}, args...)...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // it ends its tests
 	cmd.Dir = dir
 	cmd.Stderr = stderr
 	out, err := cmd.StdoutPipe()
