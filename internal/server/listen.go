@@ -90,6 +90,18 @@ func (c *conn) moving() {
 	_ = c.TCPConn.SetWriteDeadline(now.Add(c.stall + c.stall/4)) // an error shows in the write
 }
 
+// SetWriteDeadline is called by net/http around a TLS handshake, which takes ours away: the next write sets it anew.
+func (c *conn) SetWriteDeadline(t time.Time) error {
+	defer c.renewAt.Store(0)
+	return c.TCPConn.SetWriteDeadline(t)
+}
+
+// SetDeadline does to ours what SetWriteDeadline does.
+func (c *conn) SetDeadline(t time.Time) error {
+	defer c.renewAt.Store(0)
+	return c.TCPConn.SetDeadline(t)
+}
+
 func (c *conn) Write(b []byte) (n int, err error) {
 	for {
 		c.moving()
