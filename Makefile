@@ -39,8 +39,9 @@ conformance: ## the go command's own script tests through Modhaven: cold and war
 	go run ./conformance -tls
 
 .PHONY: conformance-long
-conformance-long: ## the same with the scripts that use version control: takes minutes
+conformance-long: ## with the scripts that use version control, cold and warm twice: takes long
 	@tools/need git gcc
+	go run ./conformance -mode long -times 2
 	go run ./conformance -mode long -times 2
 	go run ./conformance -mode long -tls
 
