@@ -44,12 +44,15 @@ func (p *process) runServe(ctx context.Context, cfg *config.Config) error {
 	defer hv.close()
 	p.announce(cfg, ln.Addr(), hv)
 	go p.probeUpstream(ctx, hv)
+	late, cancel := lasting(ctx, cfg.Drain)
+	defer cancel()
 	err = server.Serve(ctx, server.NewHTTP(hv.handler, certs, log), ln, cfg.Drain)
 	if err != nil {
 		log.Warn("ended", "err", err)
 	}
-	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.Drain)
-	defer cancel()
+	if ctx.Err() == nil {
+		cancel() // the listener failed: nobody is left to answer
+	}
 	if hv.service.Drain(late) != nil {
 		log.Warn("some downloads did not finish and were dropped", "after", cfg.Drain)
 	}
@@ -57,6 +60,13 @@ func (p *process) runServe(ctx context.Context, cfg *config.Config) error {
 		return nil
 	}
 	return err
+}
+
+// lasting returns a context that ends d after ctx has: what must end runs out of it together.
+func lasting(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	context.AfterFunc(ctx, func() { time.AfterFunc(d, cancel) })
+	return late, cancel
 }
 
 // newLog returns the logger that the configuration asks for.
