@@ -150,6 +150,7 @@ func TestPeer05OneFillForTwentyClients(t *testing.T) {
 		for range 10 { // these come while it flows
 			clients = append(clients, stream(t, s, theZip))
 		}
+		synctest.Wait()
 		mustWrite(t, sink, b, 4_000_000, int64(len(b)))
 		if err := sink.Check(t.Context(), from); err != nil {
 			t.Fatal(err)

@@ -52,12 +52,10 @@ func (f *follower) gate() (int64, error) {
 		return 0, errAborted
 	case s.err == nil && s.size != f.size: // it came with another length this time, and may be wrong
 		return 0, nil
-	case s.err == nil && f.off >= f.size: // all that was announced was read, yet the end is not confirmed
-		return 0, nil
 	case s.released > f.off:
 		return s.released, nil
 	}
-	return 0, s.err
+	return 0, s.err // nil: also where all was read, but the end is not confirmed
 }
 
 func (f *follower) over() bool {

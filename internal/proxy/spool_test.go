@@ -251,6 +251,46 @@ func TestSpoolRestartDiffers(t *testing.T) {
 	}
 }
 
+// TestSpoolOverwrittenWhileRead: the bytes change under a reader that was let through a moment ago: it must not take them.
+func TestSpoolOverwrittenWhileRead(t *testing.T) {
+	t.Parallel()
+	const n = 4 << 20
+	first, second := content(n, 1), content(n, 2)
+	for range 30 {
+		s := testSpool(t, n, 0)
+		s.SetSize(n)
+		mustWrite(t, s, first, 0, n)
+		s.release(n-1, 0)
+		f := s.follow(t.Context(), n)
+		begun, done := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(done)
+			defer f.Close()
+			buf := make([]byte, n/8)
+			for off := 0; ; {
+				if off == len(buf) {
+					close(begun)
+				}
+				got, err := f.Read(buf)
+				if !bytes.Equal(buf[:got], first[off:off+got]) {
+					t.Error("a reader was given bytes of another attempt")
+				}
+				if off += got; err != nil {
+					return
+				}
+			}
+		}()
+		<-begun
+		s.Reset()
+		s.SetSize(n)
+		if _, err := s.WriteAt(second, 0); err != nil {
+			t.Error(err)
+		}
+		<-done
+		s.done()
+	}
+}
+
 // TestSpoolRestartDiffersBehind: what was not given out may change.
 func TestSpoolRestartDiffersBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -56,6 +56,8 @@ func stream(t *testing.T, s *Service, f goproxy.File) *streaming {
 			g.following = startFollowing(body)
 		} else {
 			t.Errorf("the body is a %T", c.Body)
+			c.Body.Close()
+			g.following = &following{done: true, err: io.EOF}
 		}
 	}()
 	return g
