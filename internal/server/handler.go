@@ -151,7 +151,10 @@ func (h *Handler) sumDB(w http.ResponseWriter, r *http.Request, path string) {
 
 // protocol answers a request of the module proxy protocol.
 func (h *Handler) protocol(w http.ResponseWriter, r *http.Request, path string) {
-	start := time.Now()
+	var start time.Time
+	if h.o.Observe != nil {
+		start = time.Now()
+	}
 	a := Access{Method: r.Method, Path: path, Status: http.StatusOK}
 	ctx := r.Context()
 	if rest, ok := strings.CutPrefix(path, "cached-only/"); ok {
