@@ -45,7 +45,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	s := summary{out: stdout, kept: map[place][]string{}, failedIn: map[string]bool{}}
 	s.read(out)
-	err = cmd.Wait()
+	if err = cmd.Wait(); err != nil && s.failed+s.broken == 0 {
+		s.broken++ // it was killed, or could not begin
+	}
 	s.close()
 	var exit *exec.ExitError
 	switch {
@@ -72,7 +74,7 @@ type summary struct {
 	failedIn                map[string]bool    // packages with a failed test
 	skips                   []string
 	passed, failed, skipped int
-	broken                  int // packages that failed outside of their tests
+	broken                  int // packages, or whole runs, that failed outside of their tests
 }
 
 // read takes all events. What is no event is printed as it is.

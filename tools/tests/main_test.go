@@ -26,6 +26,10 @@ func module(t *testing.T, files map[string]string) string {
 
 func TestRun(t *testing.T) {
 	const good = "package a\n\nimport \"testing\"\n\nfunc TestGood(t *testing.T) { t.Log(\"noise\") }\n"
+	var killed strings.Builder
+	if got := run([]string{"-C", module(t, map[string]string{"a/a_test.go": good}), "-nosuchflag", "./..."}, &killed, &killed); got == 0 || !strings.HasSuffix(killed.String(), "0 passed, 1 failed, 0 skipped\n") {
+		t.Errorf("a run that cannot begin: status %d, %s", got, killed.String())
+	}
 	tests := []struct {
 		name      string
 		files     map[string]string
