@@ -98,7 +98,7 @@ func TestPeer03KilledFillsLeaveNothingTorn(t *testing.T) {
 	}
 	const kills = 200
 	r := rand.New(rand.NewPCG(11, 12))
-	checked := map[string]bool{}
+	files, checked := victimFiles{}, map[string]bool{}
 	var last goproxy.File
 	var deadSpool string
 	left := 0 // how often a kill left something in the spool
@@ -115,7 +115,7 @@ func TestPeer03KilledFillsLeaveNothingTorn(t *testing.T) {
 		}
 		last = mkFile("example.com/m", fmt.Sprintf("v1.0.%d", 100+i), goproxy.Kind([]goproxy.Kind{goproxy.Zip, goproxy.Zip, goproxy.Mod, goproxy.Info}[i%4]))
 		k.ask(last)
-		for range r.IntN(victimSteps(last) + 1) {
+		for range r.IntN(files.steps(last) + 1) {
 			k.line()
 		}
 		k.kill()
@@ -125,7 +125,7 @@ func TestPeer03KilledFillsLeaveNothingTorn(t *testing.T) {
 			left++
 		}
 		deadSpool = k.spool
-		wantWhole(t, dir, checked)
+		wantWhole(t, dir, files, checked)
 		if t.Failed() {
 			t.Fatalf("after kill %d", i)
 		}
@@ -136,7 +136,7 @@ func TestPeer03KilledFillsLeaveNothingTorn(t *testing.T) {
 	if left < kills/10 || left == kills {
 		t.Errorf("%d of %d kills left something behind: the moments are not at random", left, kills)
 	}
-	wantWhole(t, dir, map[string]bool{})
+	wantWhole(t, dir, files, map[string]bool{})
 	t.Logf("%d of %d kills left something behind; %d files are stored", left, kills, len(checked))
 }
 
@@ -157,7 +157,7 @@ func memoryDir(t *testing.T) string {
 }
 
 // wantWhole compares the files of a state's store with what they must be, but for those checked before.
-func wantWhole(t *testing.T, dir string, checked map[string]bool) {
+func wantWhole(t *testing.T, dir string, files victimFiles, checked map[string]bool) {
 	t.Helper()
 	root := filepath.Join(dir, "modules")
 	err := filepath.WalkDir(root, func(p string, e fs.DirEntry, err error) error {
@@ -178,7 +178,7 @@ func wantWhole(t *testing.T, dir string, checked map[string]bool) {
 			return nil
 		}
 		got, err := os.ReadFile(p)
-		if want := victimFile(r.File); err != nil || !bytes.Equal(got, want) {
+		if want := files.of(r.File); err != nil || !bytes.Equal(got, want) {
 			t.Errorf("the store holds a torn %s: %d bytes of %d, %v", rel, len(got), len(want), err)
 		}
 		return nil

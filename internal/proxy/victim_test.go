@@ -31,7 +31,8 @@ func victim(dir string) int {
 	if err != nil {
 		return say(1, "error: %v", err)
 	}
-	s := New(Options{Store: telling{d}, Fetcher: &fake{fetch: victimFetch}, Spool: state.Spool})
+	files := victimFiles{}
+	s := New(Options{Store: telling{d}, Fetcher: &fake{fetch: files.fetch}, Spool: state.Spool})
 	say(0, "swept %d %s", state.Swept, state.Spool)
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 		name, _ := strings.CutPrefix(in.Text(), "get ")
@@ -40,7 +41,7 @@ func victim(dir string) int {
 			return say(1, "error: %v", err)
 		}
 		b, _, err := get(context.Background(), s, r.File)
-		if err != nil || !bytes.Equal(b, victimFile(r.File)) {
+		if err != nil || !bytes.Equal(b, files.of(r.File)) {
 			return say(1, "error: %d bytes of %s, %v", len(b), name, err)
 		}
 		if err := s.Drain(context.Background()); err != nil {
@@ -56,12 +57,23 @@ func say(code int, format string, args ...any) int {
 	return code
 }
 
-// victimFile returns what a file must be: zips of few and of many bytes, by the version.
-func victimFile(f goproxy.File) []byte {
-	if f.Kind != goproxy.Zip {
-		return filler(0)(f)
+// victimFiles are the files of a victim's upstream that were made last.
+type victimFiles map[goproxy.File][]byte
+
+// of returns what a file must be: zips of few and of many bytes, by the version. Only one at a time may ask.
+func (v victimFiles) of(f goproxy.File) []byte {
+	if b := v[f]; b != nil {
+		return b
 	}
-	return storedZip(f.Version, victimSize(f), f.Version.Version[len("v1.0.")])
+	if len(v) > 3 {
+		clear(v)
+	}
+	if f.Kind != goproxy.Zip {
+		v[f] = filler(0)(f)
+	} else {
+		v[f] = storedZip(f.Version, victimSize(f), f.Version.Version[len("v1.0.")])
+	}
+	return v[f]
 }
 
 func victimSize(f goproxy.File) int {
@@ -71,11 +83,11 @@ func victimSize(f goproxy.File) int {
 	case strings.HasSuffix(f.Version.Version, "1"): // small enough for memory
 		return 20_000
 	}
-	return 400_000
+	return 300_000
 }
 
-func victimFetch(ctx context.Context, f goproxy.File, dst goproxy.Sink) (goproxy.Meta, error) {
-	b := victimFile(f)
+func (v victimFiles) fetch(ctx context.Context, f goproxy.File, dst goproxy.Sink) (goproxy.Meta, error) {
+	b := v.of(f)
 	if err := dst.SetSize(int64(len(b))); err != nil {
 		return goproxy.Meta{}, err
 	}
@@ -102,5 +114,5 @@ func (d telling) Put(ctx context.Context, name string, src *io.SectionReader, o 
 	return err
 }
 
-// victimSteps is how often "step" is said for a file.
-func victimSteps(f goproxy.File) int { return (len(victimFile(f))+victimChunk-1)/victimChunk + 3 }
+// steps is how often "step" is said for a file.
+func (v victimFiles) steps(f goproxy.File) int { return (len(v.of(f))+victimChunk-1)/victimChunk + 3 }
