@@ -176,7 +176,7 @@ func (s *Service) keep(fl *fill) {
 // failed reports a fetch that did not work out.
 func (s *Service) failed(path, name string, err error) {
 	var nf *goproxy.NotFound
-	if errors.As(err, &nf) || err == errClosed || err == errAbandoned {
+	if errors.As(err, &nf) || errors.Is(err, errClosed) || errors.Is(err, errAbandoned) {
 		return
 	}
 	level := s.o.Log.Warn

@@ -113,7 +113,7 @@ func TestPeer03KilledFillsLeaveNothingTorn(t *testing.T) {
 		if i > 0 {
 			k.get(last)
 		}
-		last = mkFile("example.com/m", fmt.Sprintf("v1.0.%d", 100+i), goproxy.Kind([]goproxy.Kind{goproxy.Zip, goproxy.Zip, goproxy.Mod, goproxy.Info}[i%4]))
+		last = mkFile("example.com/m", fmt.Sprintf("v1.0.%d", 100+i), []goproxy.Kind{goproxy.Zip, goproxy.Zip, goproxy.Mod, goproxy.Info}[i%4])
 		k.ask(last)
 		for range r.IntN(files.steps(last) + 1) {
 			k.line()

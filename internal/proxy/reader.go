@@ -46,16 +46,18 @@ func (f *follower) gate() (int64, error) {
 	switch {
 	case s.aborted > f.restart:
 		return 0, errAborted
-	case s.err != nil && s.err != io.EOF:
-		return 0, s.err
-	case s.err == io.EOF && s.size != f.size:
+	case s.err != nil:
+		return 0, fmt.Errorf("the file did not come whole: %w", s.err) // which may be io.EOF: never as it is
+	case s.ended && s.size != f.size:
 		return 0, errAborted
-	case s.err == nil && s.size != f.size: // it came with another length this time, and may be wrong
+	case s.size != f.size: // it came with another length this time, and may be wrong
 		return 0, nil
 	case s.released > f.off:
 		return s.released, nil
+	case s.ended:
+		return 0, io.EOF
 	}
-	return 0, s.err // nil: also where all was read, but the end is not confirmed
+	return 0, nil // also where all was read, but the end is not confirmed
 }
 
 func (f *follower) over() bool {

@@ -45,7 +45,8 @@ type spool struct {
 	promised int64 // most that was ever released: what a restart must bring again
 	restarts int
 	aborted  int   // readers of an earlier restart than this are over
-	err      error // the end, for readers; io.EOF when all is released
+	ended    bool  // the end, for readers
+	err      error // why it is not all; nil when all is released
 	users    int   // readers and the fill; the last one removes the file
 }
 
@@ -281,9 +282,9 @@ func (s *spool) finish(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err == nil {
-		s.size, s.released, err = s.have.prefix(), s.have.prefix(), io.EOF
+		s.size, s.released = s.have.prefix(), s.have.prefix()
 	}
-	s.err = err
+	s.ended, s.err = true, err
 	s.broadcast()
 }
 

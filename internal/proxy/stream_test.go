@@ -323,27 +323,31 @@ func TestLateScanDoesNotAnswer(t *testing.T) {
 	})
 }
 
-// TestUpstreamDiesMidway: the file cannot be had: the client's body does not end well, nothing is stored.
+// TestUpstreamDiesMidway: the file cannot be had: the client's body does not end well, be the error the one that ends a file
+// well, and nothing is stored.
 func TestUpstreamDiesMidway(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := storedZip(theZip.Version, 9<<20, 1)
-		up := newStepwise(t)
-		s := newService(t, Options{Fetcher: up})
-		c := stream(t, s, theZip)
-		sink := <-up.sink
-		sink.SetSize(int64(len(b)))
-		mustWrite(t, sink, b, 0, 4_000_000)
-		if !c.isOpen() {
-			t.Fatal("not answered")
-		}
-		away := &goproxy.Unavailable{From: from, Reason: "the connection was closed too early"}
-		up.end <- away
-		if got, err := c.got(); !errors.Is(err, away) || !bytes.HasPrefix(b, got) {
-			t.Errorf("the client has %d bytes, %v", len(got), err)
-		}
-		settle(t, s)
-		wantStored(t, s.o.Store, theZip, nil)
-	})
+	b := storedZip(theZip.Version, 9<<20, 1)
+	deaths := []error{&goproxy.Unavailable{From: from, Reason: "closed too early"}, &goproxy.Unavailable{Reason: "EOF", Err: io.EOF}, io.EOF, errAborted}
+	for _, death := range deaths {
+		synctest.Test(t, func(t *testing.T) {
+			up := newStepwise(t)
+			s := newService(t, Options{Fetcher: up})
+			c := stream(t, s, theZip)
+			sink := <-up.sink
+			sink.SetSize(int64(len(b)))
+			mustWrite(t, sink, b, 0, 4_000_000)
+			if !c.isOpen() {
+				t.Fatal("not answered")
+			}
+			up.end <- death
+			got, err := c.got()
+			if !errors.Is(err, death) || err == io.EOF || !bytes.HasPrefix(b, got) {
+				t.Errorf("the client has %d bytes, %v", len(got), err)
+			}
+			settle(t, s)
+			wantStored(t, s.o.Store, theZip, nil)
+		})
+	}
 }
 
 // TestPeer08FillsOutliveClients: when the client of a peer left, all that had come was thrown away, and the next one began at

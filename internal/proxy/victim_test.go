@@ -18,7 +18,7 @@ import (
 const victimVar = "MODHAVEN_TEST_VICTIM"
 
 // victimChunk is how many bytes its upstream gives at once. It says "step" after each.
-const victimChunk = 32 << 10
+const victimChunk = 8 << 10
 
 // victim opens the state, says "swept N SPOOL", and then does what stdin says: "get NAME" gets a file and says "ok" once it is
 // stored, and "step" for each thing that happened on the way.
@@ -83,7 +83,7 @@ func victimSize(f goproxy.File) int {
 	case strings.HasSuffix(f.Version.Version, "1"): // small enough for memory
 		return 20_000
 	}
-	return 300_000
+	return 150_000
 }
 
 func (v victimFiles) fetch(ctx context.Context, f goproxy.File, dst goproxy.Sink) (goproxy.Meta, error) {

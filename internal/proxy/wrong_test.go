@@ -107,7 +107,10 @@ func TestWrongZips(t *testing.T) {
 		return b
 	}
 	says := func(n uint32) func(h *zip.FileHeader) {
-		return func(h *zip.FileHeader) { h.UncompressedSize, h.UncompressedSize64 = n, uint64(n) }
+		return func(h *zip.FileHeader) {
+			h.UncompressedSize64 = uint64(n)
+			h.UncompressedSize = n //nolint:staticcheck // what the writer writes
+		}
 	}
 	tests := []struct {
 		name string

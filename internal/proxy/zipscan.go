@@ -64,7 +64,7 @@ func scanZip(r io.Reader, most int64, safe func(n int64)) (*zipScan, error) {
 	if err == nil {
 		s.usual = true
 	}
-	if src.err == nil || src.err == io.EOF {
+	if src.err == nil || src.err == io.EOF { //nolint:errorlint // trouble may wrap io.EOF, and is not the end
 		_, err := io.Copy(io.Discard, src.br)
 		if err != nil {
 			return nil, err
