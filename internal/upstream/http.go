@@ -194,7 +194,7 @@ func (h *HTTP) copy(dst goproxy.Sink, resp *http.Response, kind goproxy.Kind) (n
 			}
 			n += int64(m)
 		}
-		if errors.Is(err, io.EOF) {
+		if err == io.EOF { //nolint:errorlint // trouble may wrap io.EOF, and is not the end
 			return n, nil
 		}
 		if err != nil {
