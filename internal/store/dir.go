@@ -6,12 +6,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"iter"
 	"os"
 	"path"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 
@@ -35,8 +32,6 @@ type Dir struct {
 
 // maxKnown bounds the memory for directories that need no second check.
 const maxKnown = 4096
-
-const etagSuffix = ".etag"
 
 // NewDir returns a Store of the files below root. Temporary files are made in tmp, which
 // must exist, be this process's own and be on the file system of root.
@@ -79,23 +74,6 @@ func (d *Dir) Open(_ context.Context, name string) (*goproxy.Content, error) {
 		return nil, fmt.Errorf("store: %s: %w", name, err)
 	}
 	return small(b), nil
-}
-
-// etag returns the remembered ETag of the object fi, which is open, or "". That one is remembered of another size
-// is ErrDamaged.
-func (d *Dir) etag(name string, fi fs.FileInfo) (string, error) {
-	b, err := os.ReadFile(d.file(name) + etagSuffix)
-	if err != nil {
-		return "", nil //nolint:nilerr // an object may do without
-	}
-	if now, err := os.Stat(d.file(name)); err != nil || !os.SameFile(fi, now) {
-		return "", nil //nolint:nilerr // it was replaced while it was opened: the ETag may be the other's
-	}
-	etag, size, ok := parseETag(b)
-	if ok && size != fi.Size() {
-		return "", fmt.Errorf("store: %s: %w: it has %d bytes, not %d", name, ErrDamaged, fi.Size(), size)
-	}
-	return etag, nil
 }
 
 // Stat implements Store.
@@ -287,88 +265,6 @@ func (d *Dir) mkdir(dir string) error {
 	d.known[dir] = true
 	d.mu.Unlock()
 	return nil
-}
-
-// writeETag remembers the ETag of the file to. A failure costs clients their validator and nothing else.
-func (d *Dir) writeETag(to, etag string, size int64) {
-	f, err := os.CreateTemp(d.tmp, "etag-*")
-	if err != nil {
-		return
-	}
-	_, err = f.WriteString(formatETag(etag, size))
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil || os.Chmod(f.Name(), 0o644) != nil || d.disk.rename(f.Name(), to+etagSuffix) != nil {
-		os.Remove(f.Name())
-	}
-}
-
-// A file NAME.etag has the ETag, a space, the object's size and a newline.
-func formatETag(etag string, size int64) string { return fmt.Sprintf("%s %d\n", etag, size) }
-
-// parseETag is the inverse of formatETag. The file is not synced: after a crash anything may be in it.
-func parseETag(b []byte) (etag string, size int64, ok bool) {
-	etag, digits, ok := strings.Cut(string(b), " ")
-	size, err := strconv.ParseInt(strings.TrimSuffix(digits, "\n"), 10, 64)
-	if !ok || err != nil || etag == "" || len(etag) > maxETag || strings.ContainsFunc(etag, notETag) || formatETag(etag, size) != string(b) {
-		return "", 0, false
-	}
-	return etag, size, true
-}
-
-const maxETag = 128
-
-// notETag tells what cannot be in an ETag, RFC 9110, 8.8.3.
-func notETag(r rune) bool { return r <= ' ' || r == '"' || r >= 0x7f }
-
-// List implements Store.
-func (d *Dir) List(ctx context.Context, prefix string) iter.Seq2[Entry, error] {
-	return func(yield func(Entry, error) bool) {
-		start := d.root
-		if dir := path.Dir(prefix); prefix != "" && dir != "." {
-			if checkName("list", dir) != nil {
-				return
-			}
-			start = d.file(dir)
-		}
-		stopped := errors.New("stopped")
-		err := filepath.WalkDir(start, func(p string, e fs.DirEntry, err error) error {
-			if err != nil && errors.Is(asAbsent("list", p, err), fs.ErrNotExist) {
-				return nil
-			}
-			if err == nil {
-				err = ctx.Err()
-			}
-			if err != nil {
-				return err
-			}
-			entry, ok := d.entry(p, e, prefix)
-			if ok && !yield(entry, nil) {
-				return stopped
-			}
-			return nil
-		})
-		if err != nil && !errors.Is(err, stopped) {
-			yield(Entry{}, fmt.Errorf("store: listing %s: %w", prefix, err))
-		}
-	}
-}
-
-func (d *Dir) entry(p string, e fs.DirEntry, prefix string) (Entry, bool) {
-	rel, err := filepath.Rel(d.root, p)
-	if err != nil || !e.Type().IsRegular() {
-		return Entry{}, false
-	}
-	name := filepath.ToSlash(rel)
-	if !strings.HasPrefix(name, prefix) || strings.HasSuffix(name, etagSuffix) || strings.HasPrefix(name, ".") {
-		return Entry{}, false
-	}
-	fi, err := e.Info()
-	if err != nil {
-		return Entry{}, false // removed meanwhile
-	}
-	return Entry{Name: name, Size: fi.Size(), ModTime: fi.ModTime()}, true
 }
 
 // Remove implements Store.
