@@ -8,6 +8,7 @@ package goproxy
 import (
 	"context"
 	"io"
+	"os"
 	"time"
 
 	"golang.org/x/mod/module"
@@ -64,6 +65,16 @@ type Content struct {
 	Body io.ReadCloser
 }
 
+// Arriving is a body that is still being fetched, for who can send parts of files without copying them.
+type Arriving interface {
+	// Next waits for bytes after those read or sent so far. It returns a file that stands at the first of
+	// them, for use until the next call, and how many there are. The error is io.EOF at the end, and
+	// errors.ErrUnsupported where they are in no file: then they can be read.
+	Next() (file *os.File, n int64, err error)
+	// Sent says that n of them have been used. An error means that they were not the final ones.
+	Sent(n int64) error
+}
+
 // A Source answers what the server asks. Lists and query answers are the upstream's
 // own bytes. Errors are *NotFound, *Refused, *Wrong, *Unavailable or the context's.
 type Source interface {
@@ -113,4 +124,17 @@ func WithoutFetch(ctx context.Context) context.Context {
 func FetchDisabled(ctx context.Context) bool {
 	v, _ := ctx.Value(noFetch{}).(bool)
 	return v
+}
+
+type client struct{}
+
+// WithClient says in ctx on whose behalf a Source is asked: a client's address without the port.
+func WithClient(ctx context.Context, addr string) context.Context {
+	return context.WithValue(ctx, client{}, addr)
+}
+
+// Client returns what WithClient said, "" where it did not.
+func Client(ctx context.Context) string {
+	addr, _ := ctx.Value(client{}).(string)
+	return addr
 }

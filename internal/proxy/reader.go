@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"sync"
+
+	"github.com/modhaven/modhaven/internal/goproxy"
 )
 
-// A follower reads a spool as it is released. It holds the spool in a named field: an embedded *os.File
-// would let io.Copy run past what is released.
+// A follower reads a spool as it is released, or tells where the released bytes are. It holds files in named fields: an
+// embedded *os.File would let io.Copy run past what is released.
 type follower struct {
 	ctx     context.Context
 	spool   *spool
@@ -17,7 +20,11 @@ type follower struct {
 	restart int   // of the spool when it began
 	off     int64
 	close   sync.Once
+
+	of, opened *os.File // the spool's file, and the same opened anew for Next
 }
+
+var _ goproxy.Arriving = (*follower)(nil)
 
 // follow returns a reader of s, whose size is known.
 func (s *spool) follow(ctx context.Context, size int64) *follower {
@@ -32,12 +39,54 @@ func (f *follower) Read(b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
 	}
-	n, err := f.spool.read(f.ctx, b, f.off, f.gate)
+	n, err := f.spool.read(f.ctx, b, f.off, &f.spool.wake, f.gate)
 	f.off += int64(n)
 	if n > 0 && f.over() { // what was read may have been overwritten meanwhile
 		return 0, errAborted
 	}
 	return n, err
+}
+
+// Next implements goproxy.Arriving. Each follower has the file open for itself, since the kernel sends from a place that
+// belongs to the open file.
+func (f *follower) Next() (file *os.File, n int64, err error) {
+	for {
+		there, err := f.spool.await(f.ctx, f.off, &f.spool.wake, f.gate)
+		switch {
+		case err != nil:
+			return nil, 0, err
+		case there.file == nil:
+			return nil, 0, errors.ErrUnsupported
+		}
+		if f.of != there.file {
+			f.closeOpened()
+			if f.opened, err = os.Open(there.file.Name()); err != nil {
+				if f.spool.moved(there.file) {
+					continue
+				}
+				return nil, 0, errors.ErrUnsupported // Read says what is wrong, if anything is
+			}
+			f.of = there.file
+		}
+		_, err = f.opened.Seek(f.off, io.SeekStart)
+		return f.opened, there.limit - f.off, err
+	}
+}
+
+// Sent implements goproxy.Arriving.
+func (f *follower) Sent(n int64) error {
+	f.off += n
+	if f.over() {
+		return errAborted
+	}
+	return nil
+}
+
+func (f *follower) closeOpened() {
+	if f.opened != nil {
+		f.opened.Close()
+	}
+	f.of, f.opened = nil, nil
 }
 
 // gate runs with the spool's mu held.
@@ -83,7 +132,10 @@ func (f *follower) Seek(off int64, whence int) (int64, error) {
 
 // Close gives up the place among the spool's users.
 func (f *follower) Close() error {
-	f.close.Do(f.spool.done)
+	f.close.Do(func() {
+		f.closeOpened()
+		f.spool.done()
+	})
 	return nil
 }
 
@@ -96,7 +148,7 @@ type arrivals struct {
 }
 
 func (a *arrivals) Read(b []byte) (int, error) {
-	n, err := a.spool.read(a.ctx, b, a.off, func() (int64, error) {
+	n, err := a.spool.read(a.ctx, b, a.off, &a.spool.arrived, func() (int64, error) {
 		s := a.spool
 		switch n := s.have.prefix(); {
 		case s.restarts != a.restart:

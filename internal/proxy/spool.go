@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/modhaven/modhaven/internal/goproxy"
 )
@@ -32,7 +33,10 @@ type spool struct {
 	spare *spare // for when the disk takes no more
 
 	mu       sync.Mutex // guards all below; not held while the file is read or written
-	wake     chan struct{}
+	wake     bell       // rung for readers: more is released, or it is over
+	arrived  bell       // rung for the checker: more has arrived, or it is over
+	told     int64      // what was released when readers were woken last
+	telling  *time.Timer
 	mem      []byte
 	file     *os.File // nil while in memory
 	onSpare  bool     // the file is a spare one
@@ -51,13 +55,23 @@ type spool struct {
 }
 
 func newSpool(dir string, max, small int64, spare *spare) *spool {
-	return &spool{dir: dir, max: max, small: small, spare: spare, size: -1, wake: make(chan struct{}), users: 1}
+	return &spool{dir: dir, max: max, small: small, spare: spare, size: -1, wake: newBell(), arrived: newBell(), users: 1}
 }
 
-// broadcast wakes everyone who waits for a change. The caller holds mu.
+// A bell wakes everyone who waits for a change. It is rung under the lock that guards what changes.
+type bell struct{ c chan struct{} }
+
+func newBell() bell { return bell{make(chan struct{})} }
+
+func (b *bell) ring() {
+	close(b.c)
+	b.c = make(chan struct{})
+}
+
+// broadcast wakes the checker and the readers. The caller holds mu.
 func (s *spool) broadcast() {
-	close(s.wake)
-	s.wake = make(chan struct{})
+	s.arrived.ring()
+	s.wake.ring()
 }
 
 // SetSize implements goproxy.Sink.
@@ -91,7 +105,7 @@ func (s *spool) WriteAt(b []byte, off int64) (int, error) {
 	before := s.have.prefix()
 	s.have.add(off, end)
 	if s.have.prefix() != before {
-		s.broadcast()
+		s.arrived.ring()
 	}
 	return len(b), nil
 }
@@ -227,7 +241,7 @@ func (s *spool) abort() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.aborted, s.promised = s.restarts, 0
-	s.broadcast()
+	s.wake.ring()
 }
 
 // Reset implements goproxy.Sink.
@@ -235,7 +249,7 @@ func (s *spool) Reset() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.promised = max(s.promised, s.released)
-	s.released, s.size, s.have, s.complete = 0, -1, extents{}, false
+	s.released, s.told, s.size, s.have, s.complete = 0, 0, -1, extents{}, false
 	s.mem = nil // the checker may still read the old bytes
 	s.restarts++
 	s.broadcast()
@@ -259,7 +273,7 @@ func (s *spool) setComplete() (n int64, err error) {
 		}
 	}
 	s.complete = true
-	s.broadcast()
+	s.arrived.ring()
 	return n, nil
 }
 
@@ -272,9 +286,32 @@ func (s *spool) release(n int64, restart int) bool {
 	}
 	if n > s.released {
 		s.released = n
-		s.broadcast()
+		s.tell()
 	}
 	return true
+}
+
+const (
+	// A hundred readers of one file are woken for every tellBytes, and for less only after tellAfter: each time costs
+	// them a system call or two.
+	tellBytes = 256 << 10
+	tellAfter = 4 * time.Millisecond
+)
+
+// tell wakes the readers, now or soon. The caller holds mu.
+func (s *spool) tell() {
+	switch {
+	case s.told == 0 || s.released-s.told >= tellBytes:
+		s.told = s.released
+		s.wake.ring()
+	case s.telling == nil:
+		s.telling = time.AfterFunc(tellAfter, func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.telling, s.told = nil, s.released
+			s.wake.ring()
+		})
+	}
 }
 
 // finish ends it: with nil all bytes are released, else readers get err.
@@ -326,36 +363,55 @@ func (s *spool) done() {
 	}
 	s.spare.give(s.spared)
 	s.spared = 0
+	if s.telling != nil {
+		s.telling.Stop()
+	}
 	if s.file != nil {
 		s.file.Close()
 		os.Remove(s.file.Name()) // a spare one has no name: no harm
 	}
 }
 
-// read copies bytes at off into b once gate, which is called with mu held, lets at least one be read.
-func (s *spool) read(ctx context.Context, b []byte, off int64, gate func() (limit int64, err error)) (int, error) {
+// read copies bytes at off into b once gate, which is called with mu held, lets at least one be read. It waits for the
+// ringing of on.
+func (s *spool) read(ctx context.Context, b []byte, off int64, on *bell, gate func() (limit int64, err error)) (int, error) {
 	for {
-		s.mu.Lock()
-		limit, err := gate()
-		mem, file, wake := s.mem, s.file, s.wake
-		s.mu.Unlock()
+		there, err := s.await(ctx, off, on, gate)
 		switch {
 		case err != nil:
 			return 0, err
-		case limit <= off:
-			select {
-			case <-wake:
-			case <-ctx.Done():
-				return 0, context.Cause(ctx)
-			}
-		case file == nil:
-			return copy(b, mem[off:limit]), nil
-		default:
-			n, err := file.ReadAt(b[:min(int64(len(b)), limit-off)], off)
-			if errors.Is(err, os.ErrClosed) && s.moved(file) {
-				continue
-			}
-			return n, err
+		case there.file == nil:
+			return copy(b, there.mem[off:there.limit]), nil
+		}
+		n, err := there.file.ReadAt(b[:min(int64(len(b)), there.limit-off)], off)
+		if errors.Is(err, os.ErrClosed) && s.moved(there.file) {
+			continue
+		}
+		return n, err
+	}
+}
+
+// readable is what may be read at one moment: bytes before limit, of file or, where that is nil, of mem.
+type readable struct {
+	limit int64
+	mem   []byte
+	file  *os.File
+}
+
+// await waits until gate, which is called with mu held, gives a limit beyond off.
+func (s *spool) await(ctx context.Context, off int64, on *bell, gate func() (limit int64, err error)) (readable, error) {
+	for {
+		s.mu.Lock()
+		limit, err := gate()
+		there, rung := readable{limit, s.mem, s.file}, on.c
+		s.mu.Unlock()
+		if err != nil || limit > off {
+			return there, err
+		}
+		select {
+		case <-rung:
+		case <-ctx.Done():
+			return there, context.Cause(ctx)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
+	"time"
 
 	"github.com/modhaven/modhaven/internal/goproxy"
 )
@@ -76,6 +77,7 @@ func startFollowing(f *follower) *following {
 // want checks what has been read once nothing moves any more; err is how it ended, nil while it waits.
 func (g *following) want(t *testing.T, b []byte, err error) {
 	t.Helper()
+	time.Sleep(tellAfter)
 	synctest.Wait()
 	g.mu.Lock()
 	defer g.mu.Unlock()

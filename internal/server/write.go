@@ -3,11 +3,14 @@ package server
 import (
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"io"
 	"net/http"
 	"os"
 	"strconv"
 	"strings"
+
+	"github.com/modhaven/modhaven/internal/goproxy"
 )
 
 const (
@@ -137,16 +140,52 @@ func (o *counted) count(n int64, err error) {
 
 // ReadFrom is what io.Copy calls. net/http knows a LimitedReader of a file, and so does the kernel.
 func (o *counted) ReadFrom(src io.Reader) (n int64, err error) {
-	if limited, ok := src.(*io.LimitedReader); ok {
-		if _, ok := limited.R.(*os.File); ok {
-			n, err = io.Copy(o.w, src)
-			o.count(n, err)
+	defer func() { o.count(n, err) }()
+	limited, ok := src.(*io.LimitedReader)
+	if !ok {
+		return o.follow(src)
+	}
+	switch body := limited.R.(type) {
+	case *os.File:
+		return io.Copy(o.w, src)
+	case goproxy.Arriving:
+		n, err = o.followFile(body, limited)
+		if !errors.Is(err, errors.ErrUnsupported) {
 			return n, err
 		}
 	}
-	n, err = o.follow(src)
-	o.count(n, err)
-	return n, err
+	m, err := o.follow(src)
+	return n + m, err
+}
+
+// followFile sends the parts of a file as they arrive, until it has sent all that limited allows.
+func (o *counted) followFile(body goproxy.Arriving, limited *io.LimitedReader) (n int64, err error) {
+	rc := http.NewResponseController(o.w)
+	for limited.N > 0 {
+		file, there, err := body.Next()
+		if err == io.EOF { //nolint:errorlint // trouble may wrap io.EOF, and is not the end
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+		m, err := io.Copy(o.w, &io.LimitedReader{R: file, N: min(there, limited.N)})
+		n += m
+		limited.N -= m
+		if serr := body.Sent(m); serr != nil {
+			return n, serr
+		}
+		if err == nil && m == 0 {
+			err = io.ErrUnexpectedEOF
+		}
+		if err == nil {
+			err = rc.Flush() // a stream of HTTP/2 has a buffer
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
 }
 
 // follow copies what comes and sends it at once, since more may take a while.
