@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/modhaven/modhaven/internal/goproxy"
 )
 
 // Limits of what a client may do to a connection.
@@ -69,6 +71,7 @@ type conn struct {
 	*net.TCPConn
 	stall   time.Duration
 	renewAt atomic.Int64 // when the deadline is due to be moved, in Unix nanoseconds
+	read    readDeadline
 	release func()
 }
 
@@ -90,16 +93,34 @@ func (c *conn) moving() {
 	_ = c.TCPConn.SetWriteDeadline(now.Add(c.stall + c.stall/4)) // an error shows in the write
 }
 
-// SetWriteDeadline is called by net/http around a TLS handshake, which takes ours away: the next write sets it anew.
+// SetWriteDeadline is called by net/http around a TLS handshake, and with no time at all after every answer. What it
+// sets holds until the next write, which sets ours anew; that there is none is never so.
 func (c *conn) SetWriteDeadline(t time.Time) error {
+	if t.IsZero() {
+		return nil
+	}
 	defer c.renewAt.Store(0)
 	return c.TCPConn.SetWriteDeadline(t)
 }
 
-// SetDeadline does to ours what SetWriteDeadline does.
+// SetReadDeadline implements net.Conn.
+func (c *conn) SetReadDeadline(t time.Time) error { return c.read.set(c.TCPConn, t) }
+
+// SetDeadline implements net.Conn.
 func (c *conn) SetDeadline(t time.Time) error {
-	defer c.renewAt.Store(0)
-	return c.TCPConn.SetDeadline(t)
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
+}
+
+func (c *conn) Read(b []byte) (int, error) {
+	for {
+		if err := c.read.begin(c.TCPConn); err != nil {
+			return 0, err
+		}
+		n, err := c.TCPConn.Read(b)
+		if early := c.read.end(err); n > 0 || !early {
+			return n, err
+		}
+	}
 }
 
 func (c *conn) Write(b []byte) (n int, err error) {
@@ -145,12 +166,21 @@ func NewHTTP(h http.Handler, certs *Certs, log *slog.Logger) *http.Server {
 		ReadHeaderTimeout: headerTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    maxHeader,
+		ConnContext:       withClient,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	if certs != nil {
 		s.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certs.Get}
 	}
 	return s
+}
+
+func withClient(ctx context.Context, c net.Conn) context.Context {
+	host, _, err := net.SplitHostPort(c.RemoteAddr().String())
+	if err != nil {
+		return ctx
+	}
+	return goproxy.WithClient(ctx, host)
 }
 
 // Serve runs s on ln until ctx ends. Then new connections are refused and running answers may finish within drain.
