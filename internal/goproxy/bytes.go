@@ -15,6 +15,18 @@ func NewBytes(b []byte) *Bytes {
 	return r
 }
 
+// InMemory returns content of b, which the caller must not change afterwards. It is on the way of every hit: one
+// allocation.
+func InMemory(m Meta, b []byte) *Content {
+	c := &struct {
+		Content
+		body Bytes
+	}{Content: Content{Meta: m}, body: Bytes{all: b}}
+	c.body.Reset(b)
+	c.Body = &c.body
+	return &c.Content
+}
+
 // All returns the whole body, wherever reading has come to.
 func (b *Bytes) All() []byte { return b.all }
 

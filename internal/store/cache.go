@@ -34,7 +34,7 @@ func NewCache(next Store, max int64) *Cache {
 // Open implements Store.
 func (c *Cache) Open(ctx context.Context, name string) (*goproxy.Content, error) {
 	if o, ok := c.small.Get(name); ok {
-		return &goproxy.Content{Meta: o.meta, Body: goproxy.NewBytes(o.b)}, nil
+		return goproxy.InMemory(o.meta, o.b), nil
 	}
 	before := c.changes.Load()
 	content, err := c.next.Open(ctx, name)

@@ -83,10 +83,7 @@ func absent(op, name string) error {
 }
 
 func small(b []byte) *goproxy.Content {
-	return &goproxy.Content{
-		Meta: goproxy.Meta{Size: int64(len(b)), ETag: ETag(b)},
-		Body: goproxy.NewBytes(b),
-	}
+	return goproxy.InMemory(goproxy.Meta{Size: int64(len(b)), ETag: ETag(b)}, b)
 }
 
 // readAll reads all of src. That there is less than it says is an error.

@@ -37,8 +37,8 @@ func NewTransport(t Timeouts) *http.Transport {
 		DialContext:            dialer.DialContext,
 		TLSHandshakeTimeout:    t.TLS,
 		ForceAttemptHTTP2:      true,
-		MaxIdleConns:           256,
-		MaxIdleConnsPerHost:    64,
+		MaxIdleConns:           512,
+		MaxIdleConnsPerHost:    256,
 		MaxConnsPerHost:        256,
 		IdleConnTimeout:        90 * time.Second,
 		ExpectContinueTimeout:  time.Second,
@@ -132,10 +132,7 @@ func (h *HTTP) content(b []byte, err error) (*goproxy.Content, error) {
 	if err != nil {
 		return nil, h.named(err)
 	}
-	return &goproxy.Content{
-		Meta: goproxy.Meta{Size: int64(len(b)), From: h.base, Checked: time.Now()},
-		Body: goproxy.NewBytes(b),
-	}, nil
+	return goproxy.InMemory(goproxy.Meta{Size: int64(len(b)), From: h.base, Checked: time.Now()}, b), nil
 }
 
 // named puts this upstream's name into a *goproxy.Wrong.
