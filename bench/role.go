@@ -48,8 +48,9 @@ func runRole(ctx context.Context, name string, args []string, stdout, stderr io.
 	return 0
 }
 
-// startRole starts a role and returns what it said first. lines is the rest of its stdout.
-func (l *lab) startRole(name string, settings any) (s *server, h hello, lines *bufio.Reader, err error) {
+// startRole starts a role and returns what it said first. lines is the rest of its stdout. before are words
+// that stand before the command: "nice".
+func (l *lab) startRole(name string, settings any, before ...string) (s *server, h hello, lines *bufio.Reader, err error) {
 	args, err := json.Marshal(settings)
 	if err != nil {
 		return nil, h, nil, err
@@ -58,7 +59,7 @@ func (l *lab) startRole(name string, settings any) (s *server, h hello, lines *b
 	if err != nil {
 		return nil, h, nil, err
 	}
-	p, err := l.spawn(name, w, l.self, rolePrefix+name, string(args))
+	p, err := l.spawn(name, w, append(before, l.self, rolePrefix+name, string(args))...)
 	w.Close()
 	if err != nil {
 		r.Close()

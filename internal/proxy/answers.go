@@ -91,7 +91,7 @@ func (a *answers) get(ctx context.Context, q question) (*goproxy.Content, error)
 	if k != nil && time.Since(k.failed) < afterFailure {
 		return a.stale(q, k, errors.New("no upstream answered a moment ago"))
 	}
-	r := a.refresh(q, k)
+	r := a.refresh(ctx, q, k)
 	if r == nil {
 		return nil, errClosed
 	}
@@ -133,10 +133,7 @@ func (a *answers) stale(q question, k *known, why error) (*goproxy.Content, erro
 }
 
 func (k *known) content(stale bool) *goproxy.Content {
-	return &goproxy.Content{
-		Meta: goproxy.Meta{Size: int64(len(k.body)), ETag: k.etag, From: k.from, Checked: k.checked, Stale: stale},
-		Body: goproxy.NewBytes(k.body),
-	}
+	return goproxy.InMemory(goproxy.Meta{Size: int64(len(k.body)), ETag: k.etag, From: k.from, Checked: k.checked, Stale: stale}, k.body)
 }
 
 func (r *refresh) isDone() bool {
@@ -149,7 +146,7 @@ func (r *refresh) isDone() bool {
 }
 
 // refresh joins or begins the asking of a question; nil when the service is closed.
-func (a *answers) refresh(q question, old *known) *refresh {
+func (a *answers) refresh(ctx context.Context, q question, old *known) *refresh {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if r := a.refreshes[q.name]; r != nil {
@@ -159,7 +156,14 @@ func (a *answers) refresh(q question, old *known) *refresh {
 	if a.settled(q, r) {
 		return r
 	}
-	if !a.s.work.start(func() { a.lead(q, old, r) }) {
+	leave, err := a.s.slots.enter(ctx)
+	if err != nil {
+		r.err = err
+		close(r.done)
+		return r
+	}
+	if !a.s.work.start(func() { defer leave(); a.lead(q, old, r) }) {
+		leave()
 		return nil
 	}
 	a.refreshes[q.name] = r

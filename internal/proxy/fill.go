@@ -38,9 +38,15 @@ func (s *Service) fill(ctx context.Context, f goproxy.File) (*goproxy.Content, e
 	s.mu.Lock()
 	fl := s.fills[f]
 	if fl == nil {
-		fl = s.newFill(f)
-		if !s.work.start(func() { s.lead(fl) }) {
+		leave, err := s.slots.enter(ctx)
+		if err != nil {
 			s.mu.Unlock()
+			return nil, err
+		}
+		fl = s.newFill(f)
+		if !s.work.start(func() { defer leave(); s.lead(fl) }) {
+			s.mu.Unlock()
+			leave()
 			return nil, errClosed
 		}
 		s.fills[f] = fl
@@ -205,7 +211,7 @@ func (s *Service) answer(ctx context.Context, fl *fill) (*goproxy.Content, error
 	src, file := fl.spool.content()
 	if file == nil {
 		b, err := io.ReadAll(src)
-		return &goproxy.Content{Meta: fl.meta, Body: goproxy.NewBytes(b)}, err
+		return goproxy.InMemory(fl.meta, b), err
 	}
 	return &goproxy.Content{Meta: fl.meta, Body: fl.spool.follow(ctx, fl.meta.Size)}, nil
 }

@@ -156,8 +156,8 @@ func wantIdle(t *testing.T, s *Service) {
 	} else {
 		s.slots.sem.Release(s.o.Fills)
 	}
-	if n := s.slots.waiting.Load(); n != 0 {
-		t.Errorf("%d wait for slots", n)
+	if n := s.slots.taken; n != 0 || len(s.slots.by) > 0 {
+		t.Errorf("%d places are taken, %d clients have any", n, len(s.slots.by))
 	}
 	if entries, err := os.ReadDir(s.o.Spool); err != nil || len(entries) > 0 {
 		t.Errorf("left in the spool directory: %v, %v", entries, err)

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"golang.org/x/mod/module"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/modhaven/modhaven/internal/goproxy"
 	"github.com/modhaven/modhaven/internal/store"
@@ -124,7 +123,7 @@ func New(o Options) *Service {
 		o:      o,
 		files:  store.NewCache(o.Store, o.Memory),
 		absent: newAbsences(),
-		slots:  &slots{sem: semaphore.NewWeighted(o.Fills), max: o.Waiting},
+		slots:  newSlots(o.Fills, o.Waiting),
 		spare:  newSpare(o.SpareDisk),
 		fills:  map[goproxy.File]*fill{},
 	}
@@ -182,6 +181,11 @@ func (s *Service) Stat(ctx context.Context, f goproxy.File) (goproxy.Meta, error
 	if nf := s.absent.get(f.Path, f.Name()); nf != nil {
 		return goproxy.Meta{}, nf
 	}
+	leave, err := s.slots.enter(ctx)
+	if err != nil {
+		return goproxy.Meta{}, err
+	}
+	defer leave()
 	if err := s.slots.acquire(ctx); err != nil {
 		return goproxy.Meta{}, err
 	}

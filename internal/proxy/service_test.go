@@ -44,6 +44,43 @@ func TestTooManyWait(t *testing.T) {
 	})
 }
 
+// TestOneClientsShare: one client's misses leave places for those of others, and for what is begun for nobody.
+func TestOneClientsShare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		up := newGated(t, filler(100))
+		s := newService(t, Options{Fetcher: up, Fills: 2, Waiting: 14})
+		greedy := goproxy.WithClient(t.Context(), "192.0.2.1")
+		other := goproxy.WithClient(t.Context(), "192.0.2.2")
+		file := func(i int) goproxy.File { return mkFile(fmt.Sprintf("example.com/m%d", i), "v1.0.0", goproxy.Mod) }
+		ended := make(chan error, 6)
+		open := func(ctx context.Context, i int) {
+			go func() {
+				_, _, err := get(ctx, s, file(i))
+				ended <- err
+			}()
+			synctest.Wait()
+		}
+		for i := range 4 { // a quarter of 16
+			open(greedy, i)
+		}
+		_, _, err := get(greedy, s, file(4))
+		wantUnavailable(t, err, "of this client")
+		_, _, err = all(s.List(greedy, "example.com/m"))
+		wantUnavailable(t, err, "of this client")
+		open(other, 5)
+		open(t.Context(), 6)
+		close(up.pass)
+		for range 6 {
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		}
+		if _, _, err := get(greedy, s, file(7)); err != nil {
+			t.Errorf("once its others are done: %v", err)
+		}
+	})
+}
+
 // TestPeer19CloseEndsEverything: a peer needed 62 s to end and left ten orphans. Here Close ends what runs, what waits for its
 // turn and what waits for a list; all are told that the server goes, and nothing goes on.
 func TestPeer19CloseEndsEverything(t *testing.T) {

@@ -2,7 +2,7 @@ package proxy
 
 import (
 	"context"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -10,24 +10,66 @@ import (
 	"github.com/modhaven/modhaven/internal/goproxy"
 )
 
-// slots bound how many upstream requests run at once and how many wait. What is stored needs none.
+// slots bound how many upstream requests run at once and how many wait for that. What is stored needs none.
 type slots struct {
-	sem     *semaphore.Weighted
-	waiting atomic.Int64
-	max     int64
+	sem   *semaphore.Weighted
+	max   int64 // running and waiting
+	share int64 // of these for one client: it must not keep the others from what they miss
+
+	mu    sync.Mutex // guards all below
+	taken int64
+	by    map[string]int64 // clients that have begun any
 }
 
-// acquire waits for a slot, in turn, until ctx ends; where too many wait already it says so at once.
-func (s *slots) acquire(ctx context.Context) error {
-	if s.sem.TryAcquire(1) {
-		return nil
+func newSlots(running, waiting int64) *slots {
+	return &slots{
+		sem:   semaphore.NewWeighted(running),
+		max:   running + waiting,
+		share: max(running, (running+waiting)/4),
+		by:    map[string]int64{},
 	}
-	if s.waiting.Add(1) > s.max {
-		s.waiting.Add(-1)
-		return &goproxy.Unavailable{Reason: "too many requests wait for upstreams already", RetryAfter: time.Second}
-	}
-	defer s.waiting.Add(-1)
-	return s.sem.Acquire(ctx, 1)
 }
+
+// enter takes a place for what the client of ctx begins, or says at once that there is none: before anything is
+// prepared for a request that comes to nothing. Who begins for no client has no share. Call leave once.
+func (s *slots) enter(ctx context.Context) (leave func(), err error) {
+	client := goproxy.Client(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.taken >= s.max:
+		return nil, full("too many requests wait for upstreams already")
+	case client == "":
+		s.taken++
+		return s.free, nil
+	case s.by[client] >= s.share:
+		return nil, full("too many requests of this client wait for upstreams already")
+	}
+	s.taken++
+	s.by[client]++
+	return func() { s.leave(client) }, nil
+}
+
+func full(reason string) error {
+	return &goproxy.Unavailable{Reason: reason, RetryAfter: time.Second}
+}
+
+func (s *slots) free() {
+	s.mu.Lock()
+	s.taken--
+	s.mu.Unlock()
+}
+
+func (s *slots) leave(client string) {
+	s.free()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.by[client]--; s.by[client] == 0 {
+		delete(s.by, client)
+	}
+}
+
+// acquire waits for a slot, in turn, until ctx ends.
+func (s *slots) acquire(ctx context.Context) error { return s.sem.Acquire(ctx, 1) }
 
 func (s *slots) release() { s.sem.Release(1) }

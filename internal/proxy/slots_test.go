@@ -6,14 +6,24 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"golang.org/x/sync/semaphore"
-
 	"github.com/modhaven/modhaven/internal/goproxy"
 )
 
 func TestSlots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &slots{sem: semaphore.NewWeighted(1), max: 2}
+		s := newSlots(1, 1)
+		var leave []func()
+		for range 2 {
+			l, err := s.enter(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			leave = append(leave, l)
+		}
+		var u *goproxy.Unavailable
+		if _, err := s.enter(t.Context()); !errors.As(err, &u) || u.RetryAfter <= 0 {
+			t.Errorf("the third: %v, want *Unavailable with RetryAfter", err)
+		}
 		if err := s.acquire(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -23,10 +33,6 @@ func TestSlots(t *testing.T) {
 		synctest.Wait()
 		go func() { got <- s.acquire(t.Context()) }()
 		synctest.Wait()
-		var u *goproxy.Unavailable
-		if err := s.acquire(t.Context()); !errors.As(err, &u) || u.RetryAfter <= 0 {
-			t.Errorf("the third that waits: %v, want *Unavailable with RetryAfter", err)
-		}
 		cancel()
 		if err := <-got; !errors.Is(err, context.Canceled) {
 			t.Errorf("one that gave up: %v", err)
@@ -36,11 +42,11 @@ func TestSlots(t *testing.T) {
 			t.Errorf("the next in turn: %v", err)
 		}
 		s.release()
-		if n := s.waiting.Load(); n != 0 {
-			t.Errorf("%d wait", n)
+		for _, l := range leave {
+			l()
 		}
-		if err := s.acquire(t.Context()); err != nil {
-			t.Errorf("a free slot: %v", err)
+		if s.taken != 0 {
+			t.Errorf("%d places are taken", s.taken)
 		}
 	})
 }
