@@ -10,6 +10,7 @@ import (
 
 	"github.com/modhaven/modhaven/internal/goproxy"
 	"github.com/modhaven/modhaven/internal/msg"
+	"github.com/modhaven/modhaven/internal/upstream"
 )
 
 // drawn returns what a progress writes at a time, without control sequences, and whether
@@ -134,14 +135,14 @@ func (s *spoon) SetSize(int64) error                    { s.did("size"); return 
 func (s *spoon) Reset() error                           { s.did("reset"); return nil }
 func (s *spoon) Check(context.Context, string) error    { s.did("check"); return nil }
 
-func TestWatchedUpstream(t *testing.T) {
+func TestWatchedChain(t *testing.T) {
 	r, err := goproxy.Parse("example.com/m/@v/v1.0.0.zip")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, trouble := range []error{nil, down} {
 		tl, line := newTally(), newProgress(nil, nil, msg.For("C"))
-		w := watchUpstream(tl, line)("https://a", source{trouble})
+		w := watchChain(tl, line)(source{trouble})
 		dst := &spoon{far: func() int64 { return line.all[0].done.Load() }}
 		meta, err := w.Fetch(t.Context(), r.File, dst)
 		if meta.Size != 10 || !errors.Is(err, trouble) || len(line.all) != 0 {
@@ -159,20 +160,20 @@ func TestWatchedUpstream(t *testing.T) {
 		if err != trouble || err2 != trouble || err3 != trouble {
 			t.Errorf("got %v, %v, %v; want %v", err, err2, err3, trouble)
 		}
-		want := map[error]int{nil: 0, down: 3}[trouble]
-		if got := len(tl.tried); got != want {
-			t.Errorf("%d names are known to have failed, want %d", got, want)
+		if left := tl.underWay(time.Now().Add(time.Hour)); len(left) > 0 {
+			t.Errorf("under way: %v", left)
 		}
 	}
 }
 
-// What is broken off since nobody wants it any more is nobody's failure.
-func TestWatchedUpstreamBrokenOff(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
+// What is broken off since nobody wants it any more is nobody's failure, nor is a check anybody's question.
+func TestAttemptsThatDoNotCount(t *testing.T) {
 	tl := newTally()
-	w := watchUpstream(tl, nil)("https://a", source{down})
-	if _, err := w.List(ctx, "example.com/m"); err != down || len(tl.tried) > 0 {
-		t.Errorf("got %v, %v", err, tl.tried)
+	for _, a := range []upstream.Attempt{{Cause: "check", Failure: "status"}, {Cause: "first", Failure: "canceled"}} {
+		a.Upstream, a.Name, a.Err = "https://a", "example.com/m/@v/list", down
+		tl.Attempted(t.Context(), a)
+	}
+	if len(tl.tried) > 0 {
+		t.Errorf("got %v", tl.tried)
 	}
 }

@@ -97,7 +97,8 @@ func (e *execution) extras(log *slog.Logger, t *tally, line *progress) extras {
 				access(a)
 			}
 		},
-		upstream: watchUpstream(t, line),
+		attempts: t,
+		fetcher:  watchChain(t, line),
 		sumDB:    func(db server.SumDB) server.SumDB { return &watchedSumDB{db, t} },
 		noSumDB:  &e.settings.noSumDB,
 	}

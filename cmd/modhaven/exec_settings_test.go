@@ -84,7 +84,10 @@ func TestWhoIsAskedForChecksums(t *testing.T) {
 		t.Fatal(err)
 	}
 	for end, want := range map[string]int{goproxy.Direct: 1, goproxy.Off: 0, "": 0} {
-		places, err := sumPlaces(cfg, db, end, nil, http.DefaultTransport, upstream.DefaultTimeouts)
+		pool := upstream.NewPool(upstream.PoolOptions{})
+		defer pool.Close()
+		hv := &haven{pool: pool, chain: pool.Chain(nil, upstream.ChainOptions{End: end}), transport: http.DefaultTransport.(*http.Transport)}
+		places, err := hv.sumPlaces(cfg, db)
 		if err != nil || len(places) != want {
 			t.Errorf("%q: %d places, %v; want %d", end, len(places), err, want)
 		}

@@ -107,7 +107,7 @@ func TestExplainFailures(t *testing.T) {
 func TestExplainUnderWay(t *testing.T) {
 	now := time.Now()
 	q := func(upstream, what string, age time.Duration) question {
-		return question{upstream, what, now.Add(-age)}
+		return question{what, upstream, what, now.Add(-age)}
 	}
 	for name, test := range map[string]struct {
 		all  []question

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"github.com/modhaven/modhaven/internal/goproxy"
 	"github.com/modhaven/modhaven/internal/proxy"
 	"github.com/modhaven/modhaven/internal/server"
+	"github.com/modhaven/modhaven/internal/upstream"
 	"golang.org/x/mod/module"
 )
 
@@ -34,9 +36,10 @@ type attempt struct {
 	err      error
 }
 
-// A question is what an upstream was asked for.
+// A question is what was asked for.
 type question struct {
-	upstream string
+	name     string
+	upstream string // that was asked last
 	what     string // in words
 	since    time.Time
 }
@@ -134,9 +137,9 @@ func (t *tally) attempted(upstream, name string, err error) {
 	}
 }
 
-// asks hears that an upstream is asked; the function that it returns, that it no longer is.
-func (t *tally) asks(upstream, what string) (over func()) {
-	q := &question{upstream, what, time.Now()}
+// asks hears that what is called name is asked for; the function that it returns, that it no longer is.
+func (t *tally) asks(name, what string) (over func()) {
+	q := &question{name: name, what: what, since: time.Now()}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.asked[q] = true
@@ -146,6 +149,27 @@ func (t *tally) asks(upstream, what string) (over func()) {
 		delete(t.asked, q)
 	}
 }
+
+// Asking implements upstream.Observer.
+func (t *tally) Asking(upstream, name string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for q := range t.asked {
+		if q.name == name {
+			q.upstream = upstream
+		}
+	}
+}
+
+// Attempted implements upstream.Observer.
+func (t *tally) Attempted(_ context.Context, a upstream.Attempt) {
+	if a.Cause != "check" && a.Failure != "canceled" {
+		t.attempted(a.Upstream, a.Name, a.Err)
+	}
+}
+
+// Changed implements upstream.Observer.
+func (t *tally) Changed(string, upstream.Class, string, string) {}
 
 // underWay returns what was asked before a time and has no answer yet, the oldest first.
 func (t *tally) underWay(before time.Time) []question {

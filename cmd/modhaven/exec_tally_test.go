@@ -117,15 +117,19 @@ func TestTallyKeepsFailures(t *testing.T) {
 func TestTallyUnderWay(t *testing.T) {
 	begin := time.Now()
 	tl := newTally()
-	tl.asks("https://a", "one")
-	over := tl.asks("https://a", "two")
-	tl.asks("https://b", "three")
+	tl.asks("1", "one")
+	over := tl.asks("2", "two")
+	tl.asks("3", "three")
+	tl.asks("4", "four")
+	tl.Asking("https://a", "1")
+	tl.Asking("https://a", "3")
+	tl.Asking("https://b", "3")
 	over()
 	var got []string
 	for _, q := range tl.underWay(begin.Add(time.Hour)) {
 		got = append(got, q.upstream+" "+q.what)
 	}
-	if want := []string{"https://a one", "https://b three"}; !slices.Equal(got, want) {
+	if want := []string{"https://a one", "https://b three", " four"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if early := tl.underWay(begin); len(early) > 0 {
@@ -145,7 +149,8 @@ func TestTallyAtOnce(t *testing.T) {
 			tl.observe(access)
 			tl.checksums("x", nil)
 			tl.Record(proxy.Event{What: proxy.ServedStale})
-			tl.asks("https://a", "x")()
+			tl.asks("x", "x")()
+			tl.Asking("https://a", "x")
 			tl.underWay(time.Now())
 			tl.failures()
 			tl.sum()

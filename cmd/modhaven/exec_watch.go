@@ -7,61 +7,42 @@ import (
 	"github.com/modhaven/modhaven/internal/server"
 )
 
-// watchUpstream returns what puts a watchedUpstream around an upstream.
-func watchUpstream(t *tally, line *progress) func(string, goproxy.Fetcher) goproxy.Fetcher {
-	return func(name string, next goproxy.Fetcher) goproxy.Fetcher {
-		return &watchedUpstream{name, next, t, line}
-	}
+// watchChain puts a watchedChain around the upstreams.
+func watchChain(t *tally, line *progress) func(goproxy.Fetcher) goproxy.Fetcher {
+	return func(next goproxy.Fetcher) goproxy.Fetcher { return &watchedChain{next, t, line} }
 }
 
-// A watchedUpstream is an upstream whose answers are counted and whose downloads show
-// their progress.
-type watchedUpstream struct {
-	name string
+// A watchedChain is the upstreams, whose questions under way are known and whose downloads show their progress.
+type watchedChain struct {
 	next goproxy.Fetcher
 	t    *tally
 	line *progress
 }
 
-// told passes an answer on to the tally, unless it is only that nobody wants one any more.
-func (w *watchedUpstream) told(ctx context.Context, name string, err error) {
-	if ctx.Err() == nil {
-		w.t.attempted(w.name, name, err)
-	}
-}
-
 // List implements goproxy.Fetcher.
-func (w *watchedUpstream) List(ctx context.Context, path string) (*goproxy.Content, error) {
-	defer w.t.asks(w.name, path+"/@v/list")()
-	c, err := w.next.List(ctx, path)
-	w.told(ctx, goproxy.ListName(path), err)
-	return c, err
+func (w *watchedChain) List(ctx context.Context, path string) (*goproxy.Content, error) {
+	defer w.t.asks(goproxy.ListName(path), path+"/@v/list")()
+	return w.next.List(ctx, path)
 }
 
 // Query implements goproxy.Fetcher.
-func (w *watchedUpstream) Query(ctx context.Context, path, query string) (*goproxy.Content, error) {
-	defer w.t.asks(w.name, path+"@"+query)()
-	c, err := w.next.Query(ctx, path, query)
-	w.told(ctx, goproxy.QueryName(path, query), err)
-	return c, err
+func (w *watchedChain) Query(ctx context.Context, path, query string) (*goproxy.Content, error) {
+	defer w.t.asks(goproxy.QueryName(path, query), path+"@"+query)()
+	return w.next.Query(ctx, path, query)
 }
 
 // Stat implements goproxy.Fetcher.
-func (w *watchedUpstream) Stat(ctx context.Context, f goproxy.File) (goproxy.Meta, error) {
-	defer w.t.asks(w.name, f.String())()
-	m, err := w.next.Stat(ctx, f)
-	w.told(ctx, f.Name(), err)
-	return m, err
+func (w *watchedChain) Stat(ctx context.Context, f goproxy.File) (goproxy.Meta, error) {
+	defer w.t.asks(f.Name(), f.String())()
+	return w.next.Stat(ctx, f)
 }
 
 // Fetch implements goproxy.Fetcher.
-func (w *watchedUpstream) Fetch(ctx context.Context, f goproxy.File, dst goproxy.Sink) (goproxy.Meta, error) {
-	defer w.t.asks(w.name, f.String())()
+func (w *watchedChain) Fetch(ctx context.Context, f goproxy.File, dst goproxy.Sink) (goproxy.Meta, error) {
+	defer w.t.asks(f.Name(), f.String())()
 	d := w.line.begin(f.String())
 	defer w.line.end(d)
-	m, err := w.next.Fetch(ctx, f, &countedSink{dst, d})
-	w.told(ctx, f.Name(), err)
-	return m, err
+	return w.next.Fetch(ctx, f, &countedSink{dst, d})
 }
 
 // A countedSink is a Sink that says how far a download is.

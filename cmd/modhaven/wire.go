@@ -22,14 +22,17 @@ type haven struct {
 	handler   http.Handler
 	upstreams []goproxy.Upstream
 	transport *http.Transport
+	pool      *upstream.Pool
+	chain     *upstream.Chain
 }
 
 // extras are what a command adds to the settings. The zero value adds nothing.
 type extras struct {
 	recorder proxy.Recorder
 	observe  func(server.Access)
-	upstream func(name string, f goproxy.Fetcher) goproxy.Fetcher // stands around each upstream
-	sumDB    func(server.SumDB) server.SumDB                      // stands around the checksum database
+	attempts upstream.Observer
+	fetcher  func(goproxy.Fetcher) goproxy.Fetcher // stands around the upstreams
+	sumDB    func(server.SumDB) server.SumDB       // stands around the checksum database
 	// noSumDB are the patterns of names that no checksum database is asked for, where they
 	// are not those of the setting private.
 	noSumDB *string
@@ -64,14 +67,19 @@ func newHaven(cfg *config.Config, log *slog.Logger, x extras) (*haven, error) {
 	timeouts := upstream.DefaultTimeouts
 	timeouts.Idle = cfg.Idle
 	hv := &haven{state: state, upstreams: ups, transport: upstream.NewTransport(timeouts)}
-	chain, sources, err := newChain(cfg, ups, hv.transport, timeouts, x)
-	if err != nil {
+	hv.pool = upstream.NewPool(upstream.PoolOptions{Timeouts: timeouts, Observer: x.attempts, Log: log})
+	if err := hv.newChain(cfg); err != nil {
+		hv.pool.Close()
 		state.Close()
 		return nil, err
 	}
+	var fetcher goproxy.Fetcher = hv.chain
+	if x.fetcher != nil {
+		fetcher = x.fetcher(fetcher)
+	}
 	hv.service = proxy.New(proxy.Options{
 		Store:    dir,
-		Fetcher:  chain,
+		Fetcher:  fetcher,
 		Spool:    state.Spool,
 		Recorder: x.recorder,
 		Log:      log,
@@ -80,12 +88,12 @@ func newHaven(cfg *config.Config, log *slog.Logger, x extras) (*haven, error) {
 		Fills:    int64(cfg.Fills),
 		Memory:   max(int64(cfg.Memory), 1),
 	})
-	places, err := sumPlaces(cfg, db, chain.End, sources, hv.transport, timeouts)
+	places, err := hv.sumPlaces(cfg, db)
 	if err != nil {
 		hv.close()
 		return nil, err
 	}
-	sums := newSumDB(cfg, db, places, dir, log, x)
+	sums := hv.newSumDB(cfg, db, places, dir, log, x)
 	hv.handler = server.New(server.Options{Source: hv.service, SumDB: sums, Fresh: cfg.Fresh, Observe: x.observe})
 	return hv, nil
 }
@@ -93,43 +101,40 @@ func newHaven(cfg *config.Config, log *slog.Logger, x extras) (*haven, error) {
 // close ends what a haven has under way.
 func (hv *haven) close() {
 	hv.service.Close()
+	hv.pool.Close()
 	hv.transport.CloseIdleConnections()
 	hv.state.Close()
 }
 
-// newChain builds the list of upstreams, and returns its HTTP sources too.
-func newChain(cfg *config.Config, ups []goproxy.Upstream, rt http.RoundTripper, t upstream.Timeouts, x extras) (*upstream.Chain, []*upstream.HTTP, error) {
-	chain := &upstream.Chain{Private: cfg.Private, Failover: cfg.Failover == "any"}
-	var sources []*upstream.HTTP
-	for _, u := range ups {
+// newChain builds the list of upstreams.
+func (hv *haven) newChain(cfg *config.Config) error {
+	o := upstream.ChainOptions{Private: cfg.Private, Failover: cfg.Failover == "any"}
+	var entries []upstream.Entry
+	for _, u := range hv.upstreams {
 		if u.URL == goproxy.Direct || u.URL == goproxy.Off {
-			chain.End = u.URL
+			o.End = u.URL
 			continue
 		}
-		h, err := upstream.NewHTTP(u.URL, rt, t)
+		up, err := hv.pool.Upstream(u.URL, hv.transport, goproxy.UpstreamOptions{})
 		if err != nil {
-			return nil, nil, err
+			return err
 		}
-		sources = append(sources, h)
-		var f goproxy.Fetcher = h
-		if x.upstream != nil {
-			f = x.upstream(h.Name(), h)
-		}
-		chain.Entries = append(chain.Entries, upstream.Entry{Name: h.Name(), Fetcher: f, AnyError: u.AnyError, Public: u.Public})
+		entries = append(entries, upstream.Entry{Upstream: up, AnyError: u.AnyError, Public: u.Public})
 	}
-	return chain, sources, nil
+	hv.chain = hv.pool.Chain(entries, o)
+	return nil
 }
 
 // sumPlaces are where the checksum database is asked: at a given address first, then at the upstreams' copies, then
 // at the database itself and its mirrors. Where upstreams are off, at a given address only.
-func sumPlaces(cfg *config.Config, db goproxy.SumDB, end string, sources []*upstream.HTTP, rt http.RoundTripper, t upstream.Timeouts) ([]sumdb.Place, error) {
+func (hv *haven) sumPlaces(cfg *config.Config, db goproxy.SumDB) ([]upstream.SumPlace, error) {
 	if db.Name == "" {
 		return nil, nil
 	}
-	var places []sumdb.Place
+	var places []upstream.SumPlace
 	direct := func(addr string) error {
-		h, err := upstream.NewHTTP(addr, rt, t)
-		places = append(places, sumdb.Place{Remote: h})
+		u, err := hv.pool.Upstream(addr, hv.transport, goproxy.UpstreamOptions{})
+		places = append(places, upstream.SumPlace{Upstream: u})
 		return err
 	}
 	if db.URL != "" {
@@ -137,10 +142,11 @@ func sumPlaces(cfg *config.Config, db goproxy.SumDB, end string, sources []*upst
 			return nil, err
 		}
 	}
-	for _, h := range sources {
-		places = append(places, sumdb.Place{Remote: h, Prefix: "sumdb/" + db.Name + "/"})
+	copies := hv.chain.Upstreams()
+	for _, u := range copies {
+		places = append(places, upstream.SumPlace{Upstream: u, Prefix: "sumdb/" + db.Name + "/"})
 	}
-	if len(sources) > 0 || end == goproxy.Direct {
+	if len(copies) > 0 || hv.chain.End() == goproxy.Direct {
 		for _, addr := range append([]string{"https://" + db.Name}, cfg.SumDBMirrors()...) {
 			if err := direct(addr); err != nil {
 				return nil, err
@@ -151,7 +157,7 @@ func sumPlaces(cfg *config.Config, db goproxy.SumDB, end string, sources []*upst
 }
 
 // newSumDB builds what answers below /sumdb/; nil where the database is off.
-func newSumDB(cfg *config.Config, db goproxy.SumDB, places []sumdb.Place, keep store.Store, log *slog.Logger, x extras) server.SumDB {
+func (hv *haven) newSumDB(cfg *config.Config, db goproxy.SumDB, places []upstream.SumPlace, keep store.Store, log *slog.Logger, x extras) server.SumDB {
 	if db.Name == "" {
 		return nil
 	}
@@ -159,7 +165,11 @@ func newSumDB(cfg *config.Config, db goproxy.SumDB, places []sumdb.Place, keep s
 	if x.noSumDB != nil {
 		private = *x.noSumDB
 	}
-	sums := sumdb.New(sumdb.Options{DB: db, Places: places, Private: private, Keep: keeper{keep, db.Name, log}})
+	o := sumdb.Options{DB: db, Private: private, Keep: keeper{keep, db.Name, log}}
+	if len(places) > 0 {
+		o.Remote = hv.pool.Sums(places)
+	}
+	sums := sumdb.New(o)
 	if x.sumDB != nil {
 		return x.sumDB(sums)
 	}

@@ -40,6 +40,7 @@ func (e *Refused) Error() string { return e.Reason }
 type Wrong struct {
 	From   string
 	Reason string
+	HTML   bool // a page came in place of it, of a portal or a login: trouble on the way, which may pass
 }
 
 func (e *Wrong) Error() string {

@@ -138,3 +138,31 @@ func Client(ctx context.Context) string {
 	addr, _ := ctx.Value(client{}).(string)
 	return addr
 }
+
+type aside struct{}
+
+// WithAside lets what a Fetcher does in ctx wait for long without keeping others from their turn: aside calls
+// wait while the turn is given up.
+func WithAside(ctx context.Context, to func(wait func() error) error) context.Context {
+	return context.WithValue(ctx, aside{}, to)
+}
+
+// Aside calls wait, which may take long, and returns its error or why there is no turn after it.
+func Aside(ctx context.Context, wait func() error) error {
+	if to, ok := ctx.Value(aside{}).(func(func() error) error); ok {
+		return to(wait)
+	}
+	return wait()
+}
+
+type haveStale struct{}
+
+// WithStale says in ctx that there is an older answer: a Fetcher asks each upstream that works once, and waits for none
+// to come back.
+func WithStale(ctx context.Context) context.Context { return context.WithValue(ctx, haveStale{}, true) }
+
+// HaveStale reports whether ctx was marked by WithStale.
+func HaveStale(ctx context.Context) bool {
+	v, _ := ctx.Value(haveStale{}).(bool)
+	return v
+}

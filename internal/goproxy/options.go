@@ -21,6 +21,7 @@ type UpstreamOptions struct {
 	Hedge                       Switch        // hedge: whether slow answers are asked of the next upstream too
 	HedgeAfter                  time.Duration // hedge-after: in place of the upstream's own p95
 	Concurrency                 int           // concurrency: most requests at once
+	Breaker                     Switch        // breaker: whether it is left alone while it fails
 	Check                       time.Duration // check: time between health checks; negative: none
 }
 

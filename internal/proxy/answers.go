@@ -32,8 +32,10 @@ type answers struct {
 	s     *Service
 	known *lru.Cache[*known]
 
-	mu        sync.Mutex // guards refreshes
+	mu        sync.Mutex // guards all below
 	refreshes map[string]*refresh
+	used      map[string]usedAnswer // by name: what is kept young
+	ticking   bool
 }
 
 // known is an answer. It is replaced, never changed.
@@ -62,7 +64,7 @@ type refresh struct {
 }
 
 func newAnswers(s *Service) *answers {
-	return &answers{s: s, refreshes: map[string]*refresh{},
+	return &answers{s: s, refreshes: map[string]*refresh{}, used: map[string]usedAnswer{},
 		known: lru.New(maxAnswers, func(k *known) int64 { return int64(len(k.body)) })}
 }
 
@@ -73,6 +75,7 @@ func (a *answers) get(ctx context.Context, q question) (*goproxy.Content, error)
 	if ok && k.fresh(a.s.o.Fresh) {
 		return k.content(false), nil
 	}
+	a.use(q)
 	if !ok {
 		k = a.load(ctx, q)
 	}
@@ -91,7 +94,7 @@ func (a *answers) get(ctx context.Context, q question) (*goproxy.Content, error)
 	if k != nil && time.Since(k.failed) < afterFailure {
 		return a.stale(q, k, errors.New("no upstream answered a moment ago"))
 	}
-	r := a.refresh(ctx, q, k)
+	r := a.refresh(ctx, q, k, false)
 	if r == nil {
 		return nil, errClosed
 	}
@@ -145,15 +148,16 @@ func (r *refresh) isDone() bool {
 	}
 }
 
-// refresh joins or begins the asking of a question; nil when the service is closed.
-func (a *answers) refresh(ctx context.Context, q question, old *known) *refresh {
+// refresh joins or begins the asking of a question; nil when the service is closed. Unless anew is set a fresh answer,
+// that has come meanwhile, will do.
+func (a *answers) refresh(ctx context.Context, q question, old *known, anew bool) *refresh {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if r := a.refreshes[q.name]; r != nil {
 		return r
 	}
 	r := &refresh{began: time.Now(), done: make(chan struct{})}
-	if a.settled(q, r) {
+	if !anew && a.settled(q, r) {
 		return r
 	}
 	leave, err := a.s.slots.enter(ctx)
@@ -185,7 +189,7 @@ func (a *answers) settled(q question, r *refresh) bool {
 
 // lead asks the upstreams and remembers what they say.
 func (a *answers) lead(q question, old *known, r *refresh) {
-	r.known, r.err = a.ask(q)
+	r.known, r.err = a.ask(q, old != nil)
 	a.s.remember(q.path, q.name, r.err)
 	var nf *goproxy.NotFound
 	switch {
@@ -221,12 +225,18 @@ func (a *answers) rewrite(old, k *known) bool {
 	return old == nil || !bytes.Equal(old.body, k.body) || old.from != k.from || k.checked.Sub(old.stored) >= rewriteAfter
 }
 
-func (a *answers) ask(q question) (*known, error) {
-	if err := a.s.slots.acquire(a.s.ctx); err != nil {
+// ask asks the upstreams. Where there is an older answer, none that is away is waited for.
+func (a *answers) ask(q question, older bool) (*known, error) {
+	turn, err := a.s.slots.acquire(a.s.ctx)
+	if err != nil {
 		return nil, a.s.closing(err)
 	}
-	defer a.s.slots.release()
-	c, err := a.s.answerOf(q)
+	defer turn.release()
+	ctx := turn.with(a.s.ctx)
+	if older {
+		ctx = goproxy.WithStale(ctx)
+	}
+	c, err := a.s.answerOf(ctx, q)
 	if err != nil {
 		return nil, a.s.closing(err)
 	}
@@ -238,11 +248,11 @@ func (a *answers) ask(q question) (*known, error) {
 	return &known{body: b, etag: store.ETag(b), from: c.From, checked: time.Now()}, nil
 }
 
-func (s *Service) answerOf(q question) (*goproxy.Content, error) {
+func (s *Service) answerOf(ctx context.Context, q question) (*goproxy.Content, error) {
 	if q.query == "" {
-		return s.o.Fetcher.List(s.ctx, q.path)
+		return s.o.Fetcher.List(ctx, q.path)
 	}
-	return s.o.Fetcher.Query(s.ctx, q.path, q.query)
+	return s.o.Fetcher.Query(ctx, q.path, q.query)
 }
 
 // exists hears that a version is there. A list that lacks it is old, however short ago it came.

@@ -156,7 +156,7 @@ func TestRefreshMissedByAMoment(t *testing.T) {
 		s := newService(t, Options{Fetcher: up})
 		q := question{path: "example.com/m", name: goproxy.ListName("example.com/m")}
 		wantAnswer(t, s, theList, false, 0)
-		if r := s.answers.refresh(t.Context(), q, nil); !r.isDone() || string(r.known.body) != theList {
+		if r := s.answers.refresh(t.Context(), q, nil, false); !r.isDone() || string(r.known.body) != theList {
 			t.Error("the answer is asked for again")
 		}
 		up.says("", goproxy.Absent("gone"), nil)
@@ -164,7 +164,7 @@ func TestRefreshMissedByAMoment(t *testing.T) {
 		if _, err := s.List(t.Context(), q.path); !isNotFound(err) {
 			t.Errorf("got %v", err)
 		}
-		if r := s.answers.refresh(t.Context(), q, nil); !r.isDone() || !isNotFound(r.err) {
+		if r := s.answers.refresh(t.Context(), q, nil, false); !r.isDone() || !isNotFound(r.err) {
 			t.Error("absence is asked for again")
 		}
 		wantAsked(t, up, 2)

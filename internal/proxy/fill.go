@@ -124,14 +124,15 @@ func (s *Service) alreadyKnown(fl *fill) bool {
 }
 
 func (s *Service) fetch(fl *fill) (goproxy.Meta, error) {
-	if err := s.slots.acquire(s.ctx); err != nil {
+	turn, err := s.slots.acquire(s.ctx)
+	if err != nil {
 		return goproxy.Meta{}, s.closing(err)
 	}
-	defer s.slots.release()
+	defer turn.release()
 	if s.abandoned(fl) {
 		return goproxy.Meta{}, errAbandoned
 	}
-	meta, err := s.o.Fetcher.Fetch(s.ctx, fl.file, fl.sink)
+	meta, err := s.o.Fetcher.Fetch(turn.with(s.ctx), fl.file, fl.sink)
 	return meta, s.closing(err)
 }
 

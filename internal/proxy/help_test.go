@@ -125,6 +125,9 @@ func newService(t *testing.T, o Options) *Service {
 	if o.Spool == "" {
 		o.Spool = t.TempDir()
 	}
+	if o.Refresh == 0 {
+		o.Refresh = -1
+	}
 	s := New(o)
 	t.Cleanup(func() {
 		s.Close()

@@ -29,6 +29,7 @@ type Options struct {
 
 	Fresh     time.Duration // how long a list or a query is not asked again; 1 minute
 	Budget    time.Duration // how long a client waits for a fresh list when there is a stale one; 3 s
+	Refresh   time.Duration // how often lists in use are asked again; 30 s, negative: not
 	Fills     int64         // how many upstream requests at once; 128
 	Waiting   int64         // how many wait for their turn; 4096
 	Memory    int64         // bytes of small files kept in memory; 16 MiB
@@ -38,6 +39,7 @@ type Options struct {
 func (o *Options) defaults() {
 	def(&o.Fresh, time.Minute)
 	def(&o.Budget, 3*time.Second)
+	def(&o.Refresh, 30*time.Second)
 	def(&o.Fills, 128)
 	def(&o.Waiting, 4096)
 	def(&o.Memory, 16<<20)
@@ -139,6 +141,7 @@ func (s *Service) Drain(ctx context.Context) error { return s.work.wait(ctx) }
 func (s *Service) Close() {
 	s.work.close()
 	s.cancel()
+	s.work.stop()
 	_ = s.work.wait(context.Background()) // which never ends
 }
 
@@ -186,11 +189,12 @@ func (s *Service) Stat(ctx context.Context, f goproxy.File) (goproxy.Meta, error
 		return goproxy.Meta{}, err
 	}
 	defer leave()
-	if err := s.slots.acquire(ctx); err != nil {
+	turn, err := s.slots.acquire(ctx)
+	if err != nil {
 		return goproxy.Meta{}, err
 	}
-	defer s.slots.release()
-	m, err = s.o.Fetcher.Stat(ctx, f)
+	defer turn.release()
+	m, err = s.o.Fetcher.Stat(turn.with(ctx), f)
 	s.remember(f.Path, f.Name(), err)
 	return m, err
 }

@@ -69,7 +69,36 @@ func (s *slots) leave(client string) {
 	}
 }
 
-// acquire waits for a slot, in turn, until ctx ends.
-func (s *slots) acquire(ctx context.Context) error { return s.sem.Acquire(ctx, 1) }
+// acquire waits for a slot, in turn, until ctx ends. The turn is over when it is released.
+func (s *slots) acquire(ctx context.Context) (*turn, error) {
+	if err := s.sem.Acquire(ctx, 1); err != nil {
+		return nil, err
+	}
+	return &turn{s.sem, true}, nil
+}
 
-func (s *slots) release() { s.sem.Release(1) }
+// A turn is one upstream request's. Whoever has it can step aside while it waits for long.
+type turn struct {
+	sem *semaphore.Weighted
+	has bool
+}
+
+func (t *turn) release() {
+	if t.has {
+		t.has = false
+		t.sem.Release(1)
+	}
+}
+
+// with lets what is asked in ctx step aside.
+func (t *turn) with(ctx context.Context) context.Context {
+	return goproxy.WithAside(ctx, func(wait func() error) error {
+		t.release()
+		if err := wait(); err != nil {
+			return err
+		}
+		err := t.sem.Acquire(ctx, 1)
+		t.has = err == nil
+		return err
+	})
+}

@@ -24,24 +24,29 @@ func TestSlots(t *testing.T) {
 		if _, err := s.enter(t.Context()); !errors.As(err, &u) || u.RetryAfter <= 0 {
 			t.Errorf("the third: %v, want *Unavailable with RetryAfter", err)
 		}
-		if err := s.acquire(t.Context()); err != nil {
+		first, err := s.acquire(t.Context())
+		if err != nil {
 			t.Fatal(err)
 		}
 		gaveUp, cancel := context.WithCancel(t.Context())
 		got := make(chan error, 2)
-		go func() { got <- s.acquire(gaveUp) }()
+		acquire := func(ctx context.Context) {
+			_, err := s.acquire(ctx)
+			got <- err
+		}
+		go acquire(gaveUp)
 		synctest.Wait()
-		go func() { got <- s.acquire(t.Context()) }()
+		go acquire(t.Context())
 		synctest.Wait()
 		cancel()
 		if err := <-got; !errors.Is(err, context.Canceled) {
 			t.Errorf("one that gave up: %v", err)
 		}
-		s.release()
+		first.release()
+		first.release() // once more does nothing
 		if err := <-got; err != nil {
 			t.Errorf("the next in turn: %v", err)
 		}
-		s.release()
 		for _, l := range leave {
 			l()
 		}

@@ -11,6 +11,10 @@ type work struct {
 	running int
 	closed  bool
 	idle    chan struct{} // closed when running falls to 0; nil while nobody waits
+	ctx     context.Context
+	cancel  context.CancelFunc
+
+	beside sync.WaitGroup // what runs in the background
 }
 
 // start runs f; false after close.
@@ -29,6 +33,31 @@ func (w *work) also(f func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.goLocked(f)
+}
+
+// background runs f beside the work, until close: nobody waits for its end but stop. It is false after close.
+func (w *work) background(f func(context.Context)) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return false
+	}
+	if w.ctx == nil {
+		w.ctx, w.cancel = context.WithCancel(context.Background())
+	}
+	ctx := w.ctx
+	w.beside.Go(func() { f(ctx) })
+	return true
+}
+
+// stop ends what runs in the background.
+func (w *work) stop() {
+	w.mu.Lock()
+	if w.cancel != nil {
+		w.cancel()
+	}
+	w.mu.Unlock()
+	w.beside.Wait()
 }
 
 func (w *work) goLocked(f func()) {

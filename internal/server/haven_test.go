@@ -49,20 +49,22 @@ func newHaven(t *testing.T, up *proxytest.Upstream, db *proxytest.SumDB) *haven 
 	tr := upstream.NewTransport(upstream.DefaultTimeouts)
 	tr.Proxy, tr.DialContext = nil, proxytest.Dialer{}.DialContext
 	t.Cleanup(tr.CloseIdleConnections)
-	src, err := upstream.NewHTTP(up.URL, tr, upstream.DefaultTimeouts)
+	pool := upstream.NewPool(upstream.PoolOptions{Patience: -1})
+	t.Cleanup(pool.Close)
+	src, err := pool.Upstream(up.URL, tr, goproxy.UpstreamOptions{Attempts: 1, Check: -1, Breaker: goproxy.NotOn})
 	if err != nil {
 		t.Fatal(err)
 	}
 	hv.service = proxy.New(proxy.Options{
 		Store: dir, Spool: t.TempDir(),
-		Fetcher: &upstream.Chain{Entries: []upstream.Entry{{Name: up.URL, Fetcher: src}}},
+		Fetcher: pool.Chain([]upstream.Entry{{Upstream: src}}, upstream.ChainOptions{}),
 	})
 	t.Cleanup(hv.service.Close)
 	o := server.Options{Source: hv.service, Fresh: time.Minute, Observe: hv.observe}
 	if db != nil {
 		o.SumDB = sumdb.New(sumdb.Options{
 			DB: goproxy.SumDB{Name: db.Name}, Keep: noKeeper{},
-			Places: []sumdb.Place{{Remote: src, Prefix: "sumdb/" + db.Name + "/"}},
+			Remote: pool.Sums([]upstream.SumPlace{{Upstream: src, Prefix: "sumdb/" + db.Name + "/"}}),
 		})
 	}
 	hv.handler = server.New(o)

@@ -62,19 +62,16 @@ func TestRealClient(t *testing.T) {
 		db := proxytest.NewSumDB(t, dbName)
 		copied := proxytest.New(t, proxytest.WithSumDB(db))
 		without := proxytest.New(t)
-		places := map[string][]haven.Place{
-			"a copy":       {{Remote: overHTTP(t, copied.URL), Prefix: "sumdb/" + dbName + "/"}},
-			"the database": {{Remote: overHTTP(t, db.URL)}},
-			"both, a proxy without a copy first": {
-				{Remote: overHTTP(t, without.URL), Prefix: "sumdb/" + dbName + "/"},
-				{Remote: overHTTP(t, db.URL)},
-			},
+		places := map[string][]place{
+			"a copy":                             {{copied.URL, "sumdb/" + dbName + "/"}},
+			"the database":                       {{db.URL, ""}},
+			"both, a proxy without a copy first": {{without.URL, "sumdb/" + dbName + "/"}, {db.URL, ""}},
 		}
 		for where, ps := range places {
 			t.Run(dbName+"/"+where, func(t *testing.T) {
-				o := haven.Options{DB: goproxy.SumDB{Name: dbName}, Places: ps, Keep: &shelf{}}
+				o := haven.Options{DB: goproxy.SumDB{Name: dbName}, Remote: overHTTP(t, ps...), Keep: &shelf{}}
 				verifyAll(t, newClient(t, haven.New(o), db))
-				o.Places = nil
+				o.Remote = nil
 				verifyAll(t, newClient(t, haven.New(o), db))
 			})
 		}
@@ -103,7 +100,7 @@ func verifyAll(t *testing.T, c *sumdb.Client) {
 // the tree that clients know.
 func TestGrowingTree(t *testing.T) {
 	db := proxytest.NewSumDB(t, "sum.example.com")
-	p := haven.New(haven.Options{DB: goproxy.SumDB{Name: db.Name}, Keep: &shelf{}, Places: []haven.Place{{Remote: overHTTP(t, db.URL)}}})
+	p := haven.New(haven.Options{DB: goproxy.SumDB{Name: db.Name}, Keep: &shelf{}, Remote: overHTTP(t, place{db.URL, ""})})
 	c := newClient(t, p, db)
 	if _, err := c.Lookup("example.com/plain", "v1.0.0"); err != nil {
 		t.Fatal(err)
@@ -121,7 +118,7 @@ func TestGrowingTree(t *testing.T) {
 // TestNothingOfTheClientIsForwarded: a question to the database says nothing about who asks.
 func TestNothingOfTheClientIsForwarded(t *testing.T) {
 	db := proxytest.NewSumDB(t, "sum.example.com")
-	p := haven.New(haven.Options{DB: goproxy.SumDB{Name: db.Name}, Keep: &shelf{}, Places: []haven.Place{{Remote: overHTTP(t, db.URL)}}})
+	p := haven.New(haven.Options{DB: goproxy.SumDB{Name: db.Name}, Keep: &shelf{}, Remote: overHTTP(t, place{db.URL, ""})})
 	if _, err := p.Answer(t.Context(), db.Name+"/latest"); err != nil {
 		t.Fatal(err)
 	}

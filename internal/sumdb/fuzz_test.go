@@ -27,11 +27,10 @@ func FuzzAnswer(f *testing.F) {
 			t.Errorf("%q: got %v", path, err)
 		}
 		for _, asked := range r.asked() {
-			rest, ok := strings.CutPrefix(asked, "sumdb/"+name+"/")
-			if !ok || strings.Contains(asked, "..") || strings.ContainsAny(asked, "?#\\%\x00") || strings.Contains(asked, "//") {
+			if strings.Contains(asked, "..") || strings.ContainsAny(asked, "?#\\%\x00") || strings.Contains(asked, "//") {
 				t.Errorf("%q: asked for %q", path, asked)
 			}
-			if escaped, ok := strings.CutPrefix(rest, "lookup/"); ok {
+			if escaped, ok := strings.CutPrefix(asked, "lookup/"); ok {
 				escaped, _, _ = strings.Cut(escaped, "@")
 				m, err := module.UnescapePath(escaped)
 				if err != nil || goproxy.MatchesAny("corp.example,*.intern.example/x", m) {

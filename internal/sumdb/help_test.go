@@ -58,13 +58,16 @@ type remote struct {
 	log []string
 }
 
-func (r *remote) Get(ctx context.Context, name string, max int64) ([]byte, error) {
+func (r *remote) Get(ctx context.Context, name string, max int64, check func([]byte) error) ([]byte, error) {
 	r.mu.Lock()
 	r.log = append(r.log, name)
 	r.mu.Unlock()
 	b, err := r.answer(ctx, name)
 	if err == nil && int64(len(b)) > max {
 		return nil, fmt.Errorf("%d bytes, at most %d are wanted", len(b), max)
+	}
+	if err == nil {
+		err = check(b)
 	}
 	return b, err
 }
@@ -91,8 +94,8 @@ func proxy(remotes ...*remote) (*sumdb.Proxy, *shelf) {
 // again returns a new Proxy over what another one kept: a restart.
 func again(s *shelf, remotes ...*remote) *sumdb.Proxy {
 	o := sumdb.Options{DB: goproxy.SumDB{Name: name}, Keep: s, Private: "corp.example,*.intern.example/x"}
-	for _, r := range remotes {
-		o.Places = append(o.Places, sumdb.Place{Remote: r, Prefix: "sumdb/" + name + "/"})
+	if len(remotes) > 0 {
+		o.Remote = remotes[0]
 	}
 	return sumdb.New(o)
 }
@@ -161,15 +164,24 @@ var (
 	absent = &goproxy.NotFound{Status: 404, Body: "not found: no such thing\n", From: "http://up"}
 )
 
-// overHTTP returns a Remote that asks a test server.
-func overHTTP(t *testing.T, base string) *upstream.HTTP {
+// A place is an address and what stands before the database's names there.
+type place struct{ base, prefix string }
+
+// overHTTP returns a Remote that asks test servers.
+func overHTTP(t *testing.T, places ...place) sumdb.Remote {
 	t.Helper()
 	tr := upstream.NewTransport(upstream.DefaultTimeouts)
 	tr.Proxy, tr.DialContext = nil, proxytest.Dialer{}.DialContext
 	t.Cleanup(tr.CloseIdleConnections)
-	h, err := upstream.NewHTTP(base, tr, upstream.DefaultTimeouts)
-	if err != nil {
-		t.Fatal(err)
+	pool := upstream.NewPool(upstream.PoolOptions{})
+	t.Cleanup(pool.Close)
+	var ps []upstream.SumPlace
+	for _, p := range places {
+		u, err := pool.Upstream(p.base, tr, goproxy.UpstreamOptions{Check: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ps = append(ps, upstream.SumPlace{Upstream: u, Prefix: p.prefix})
 	}
-	return h
+	return pool.Sums(ps)
 }

@@ -20,17 +20,10 @@ import (
 	"github.com/modhaven/modhaven/internal/lru"
 )
 
-// A Remote is somewhere to ask. Get returns at most max bytes of the file called name there; its errors
-// are those of goproxy.Source.
+// A Remote is whom to ask. Get returns at most max bytes of what the database calls name, once check finds nothing wrong
+// with them; its errors are those of goproxy.Source. Where ctx has goproxy.WithStale it waits for nobody to come back.
 type Remote interface {
-	Get(ctx context.Context, name string, max int64) ([]byte, error)
-}
-
-// A Place is a Remote and what stands before the database's own names there: "sumdb/NAME/" on a
-// proxy, "" on the database.
-type Place struct {
-	Remote Remote
-	Prefix string
+	Get(ctx context.Context, name string, max int64, check func([]byte) error) ([]byte, error)
 }
 
 // A Keeper keeps answers across restarts. It cannot fail a request.
@@ -42,8 +35,8 @@ type Keeper interface {
 // Options are what a Proxy is made of.
 type Options struct {
 	DB      goproxy.SumDB
-	Places  []Place // asked in this order, each after any failure of the one before
-	Private string  // patterns as in GOPRIVATE, whose names are never sent anywhere
+	Remote  Remote // nil: nobody is asked
+	Private string // patterns as in GOPRIVATE, whose names are never sent anywhere
 	Keep    Keeper
 }
 
@@ -214,37 +207,32 @@ func (p *Proxy) fly(ctx context.Context, name string, check func([]byte) error) 
 	case <-ctx.Done():
 		return nil, &goproxy.Unavailable{Reason: "checksum database " + p.o.DB.Name + ": too many questions wait for an answer already", RetryAfter: time.Second}
 	}
-	b, err := p.walk(ctx, name, check)
+	b, err := p.get(ctx, name, check)
 	if err == nil {
 		p.o.Keep.Save(ctx, name, b)
 	}
 	return b, err
 }
 
-// walk asks place after place. A proxy without a copy says 404, which only counts when all say so.
-func (p *Proxy) walk(ctx context.Context, name string, check func([]byte) error) ([]byte, error) {
-	var absent *goproxy.NotFound
-	var reasons []string
-	for _, place := range p.o.Places {
-		b, err := place.Remote.Get(ctx, place.Prefix+name, maxAnswer)
-		if err == nil {
-			err = check(b)
-		}
-		if err == nil {
-			return b, nil
-		}
-		var nf *goproxy.NotFound
-		if errors.As(err, &nf) {
-			absent = nf // the database itself comes last and says why
-			continue
-		}
-		reasons = append(reasons, strings.Join(strings.Fields(err.Error()), " "))
+// get asks, and waits for nobody to come back where an earlier answer is kept.
+func (p *Proxy) get(ctx context.Context, name string, check func([]byte) error) ([]byte, error) {
+	if p.o.Remote == nil {
+		return nil, p.unavailable(": there is nobody to ask for it (upstreams: off)")
 	}
-	switch {
-	case len(reasons) > 0:
-		return nil, &goproxy.Unavailable{Reason: "checksum database " + p.o.DB.Name + ":\n" + strings.Join(reasons, "\n")}
-	case absent == nil:
-		return nil, &goproxy.Unavailable{Reason: "checksum database " + p.o.DB.Name + ": there is nobody to ask for it (upstreams: off)"}
+	if _, kept := p.kept(ctx, name, check); kept {
+		ctx = goproxy.WithStale(ctx)
 	}
-	return nil, absent
+	b, err := p.o.Remote.Get(ctx, name, maxAnswer, check)
+	if err == nil || errors.As(err, new(*goproxy.NotFound)) {
+		return b, err
+	}
+	var lines []string
+	for line := range strings.Lines(err.Error()) {
+		lines = append(lines, strings.Join(strings.Fields(line), " "))
+	}
+	return nil, p.unavailable(":\n" + strings.Join(lines, "\n"))
+}
+
+func (p *Proxy) unavailable(why string) error {
+	return &goproxy.Unavailable{Reason: "checksum database " + p.o.DB.Name + why}
 }

@@ -68,7 +68,7 @@ func TestKeptWrongTile(t *testing.T) {
 func TestPartialTileFromFull(t *testing.T) {
 	full := strings.Repeat("a", 32) + tile(255)
 	r := &remote{answer: func(_ context.Context, name string) ([]byte, error) {
-		if strings.HasSuffix(name, "/tile/8/0/x001/234") {
+		if name == "tile/8/0/x001/234" {
 			return []byte(full), nil
 		}
 		return nil, absent

@@ -48,7 +48,7 @@ func TestBrokenBodySaysHowFar(t *testing.T) {
 	zip := proxytest.Fixture(t, "example.com/plain", "v1.0.0").Zip
 	u.Fail("*.zip", proxytest.Close(100))
 	s := &sink{}
-	_, err := source(t, u.URL).Fetch(t.Context(), plainFile(goproxy.Zip), s)
+	_, err := newSource(t, u.URL).Fetch(t.Context(), plainFile(goproxy.Zip), s)
 	want := fmt.Sprintf("%s: the answer broke off after 100 of %d bytes: the connection was closed too early", u.URL, len(zip))
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
@@ -64,7 +64,7 @@ func TestTruncatedBodyIsChecked(t *testing.T) {
 	u := proxytest.New(t, proxytest.Chunked())
 	u.Fail("*.zip", proxytest.Truncate(100))
 	s := &sink{check: func(string, []byte) error { return &goproxy.Wrong{Reason: "no central directory"} }}
-	_, err := source(t, u.URL).Fetch(t.Context(), plainFile(goproxy.Zip), s)
+	_, err := newSource(t, u.URL).Fetch(t.Context(), plainFile(goproxy.Zip), s)
 	if kind(err) != "wrong" || err.Error() != u.URL+": no central directory" {
 		t.Errorf("got %v", err)
 	}
@@ -73,7 +73,7 @@ func TestTruncatedBodyIsChecked(t *testing.T) {
 // TestNoLength: an upstream need not say how long a file is.
 func TestNoLength(t *testing.T) {
 	u := proxytest.New(t, proxytest.Chunked())
-	h := source(t, u.URL)
+	h := newSource(t, u.URL)
 	s := &sink{}
 	meta, err := h.Fetch(t.Context(), plainFile(goproxy.Zip), s)
 	want := proxytest.Fixture(t, "example.com/plain", "v1.0.0").Zip
@@ -90,7 +90,7 @@ func TestNoLength(t *testing.T) {
 
 func TestStat(t *testing.T) {
 	u := proxytest.New(t, proxytest.Gzip())
-	h := source(t, u.URL)
+	h := newSource(t, u.URL)
 	m := proxytest.Fixture(t, "example.com/plain", "v1.0.0")
 	for k, want := range map[goproxy.Kind]int{goproxy.Zip: len(m.Zip), goproxy.Mod: len(m.Mod), goproxy.Info: len(m.Info)} {
 		meta, err := h.Stat(t.Context(), plainFile(k))
@@ -112,20 +112,20 @@ func TestStat(t *testing.T) {
 func TestZipIsAskedPlain(t *testing.T) {
 	u := proxytest.New(t, proxytest.Gzip())
 	s := &sink{}
-	if _, err := source(t, u.URL).Fetch(t.Context(), plainFile(goproxy.Zip), s); err != nil || !s.known {
+	if _, err := newSource(t, u.URL).Fetch(t.Context(), plainFile(goproxy.Zip), s); err != nil || !s.known {
 		t.Errorf("got %v, size known: %t", err, s.known)
 	}
 }
 
-// TestTextMayBeCompressed: the sink gets the text, and no length, which is that of something else.
+// TestTextMayBeCompressed: the sink gets the text and its own length.
 func TestTextMayBeCompressed(t *testing.T) {
 	u := proxytest.New(t, proxytest.Gzip())
-	h := source(t, u.URL)
+	h := newSource(t, u.URL)
 	m := proxytest.Fixture(t, "example.com/plain", "v1.0.0")
 	for k, want := range map[goproxy.Kind]string{goproxy.Mod: m.Mod, goproxy.Info: m.Info} {
 		s := &sink{}
-		if _, err := h.Fetch(t.Context(), plainFile(k), s); err != nil || string(s.b) != want || s.known {
-			t.Errorf("%s: got %q, %v, size known: %t; want %q", k, s.b, err, s.known, want)
+		if _, err := h.Fetch(t.Context(), plainFile(k), s); err != nil || string(s.b) != want || s.size != int64(len(want)) {
+			t.Errorf("%s: got %q, %v, size %d; want %q", k, s.b, err, s.size, want)
 		}
 	}
 }
@@ -144,7 +144,7 @@ func TestCompressedUnasked(t *testing.T) {
 			w.Write(b.Bytes())
 		}
 	}))
-	h := source(t, u.URL)
+	h := newSource(t, u.URL)
 	s := &sink{}
 	if _, err := h.Fetch(t.Context(), plainFile(goproxy.Zip), s); kind(err) != "wrong" || s.known || len(s.b) != 0 {
 		t.Errorf("got %v, %d bytes, size known: %t", err, len(s.b), s.known)
@@ -170,11 +170,11 @@ func endless(w http.ResponseWriter, r *http.Request) {
 // TestOversizedIsStopped: what is too large is an error while it is read, not when all of it is there.
 func TestOversizedIsStopped(t *testing.T) {
 	u := proxytest.NewServer(t, http.HandlerFunc(endless))
-	h := source(t, u.URL)
+	h := newSource(t, u.URL)
 	if _, err := h.Query(t.Context(), "example.com/m", "main"); kind(err) != "wrong" || !strings.Contains(err.Error(), fmt.Sprint(goproxy.MaxInfo)) {
 		t.Errorf("an .info: got %v", err)
 	}
-	if _, err := h.Get(t.Context(), "sumdb/x/latest", 10); kind(err) != "wrong" || !strings.HasPrefix(err.Error(), u.URL+": sumdb/x/latest has more than 10 bytes") {
+	if _, err := h.Get(t.Context(), "sumdb/x/latest", 10); kind(err) != "wrong" || !strings.HasPrefix(err.Error(), u.URL+": sumdb/x/latest has more than the 10 bytes") {
 		t.Errorf("Get: got %v", err)
 	}
 	for _, k := range []goproxy.Kind{goproxy.Mod, goproxy.Zip} {
@@ -191,7 +191,7 @@ func TestAnnouncedOversize(t *testing.T) {
 	u := proxytest.New(t)
 	u.Fail("*.zip", proxytest.Length(goproxy.MaxZip+1))
 	s := &sink{max: goproxy.MaxZip}
-	_, err := source(t, u.URL).Fetch(t.Context(), plainFile(goproxy.Zip), s)
+	_, err := newSource(t, u.URL).Fetch(t.Context(), plainFile(goproxy.Zip), s)
 	if kind(err) != "wrong" || len(s.b) != 0 {
 		t.Errorf("got %v after %d bytes", err, len(s.b))
 	}
@@ -210,7 +210,7 @@ func TestGzipBomb(t *testing.T) {
 	if b.Len() > goproxy.MaxInfo/100 {
 		t.Fatalf("the bomb has %d bytes", b.Len())
 	}
-	if _, err := source(t, u.URL).Query(t.Context(), "example.com/m", "main"); kind(err) != "wrong" || !strings.Contains(err.Error(), "more than") {
+	if _, err := newSource(t, u.URL).Query(t.Context(), "example.com/m", "main"); kind(err) != "wrong" || !strings.Contains(err.Error(), "more than") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -229,16 +229,16 @@ func TestOneByteAtATime(t *testing.T) {
 		}
 	}))
 	s := &sink{}
-	if _, err := source(t, u.URL).Fetch(t.Context(), plainFile(goproxy.Zip), s); err != nil || !bytes.Equal(s.b, zip) {
+	if _, err := newSource(t, u.URL).Fetch(t.Context(), plainFile(goproxy.Zip), s); err != nil || !bytes.Equal(s.b, zip) {
 		t.Errorf("got %d of %d bytes, %v", len(s.b), len(zip), err)
 	}
 }
 
-// TestEmptyFiles: an empty .mod may be right; the sink judges.
+// TestEmptyFiles: an empty .mod may be right, and of a zip the sink judges.
 func TestEmptyFiles(t *testing.T) {
 	u := proxytest.NewServer(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	h := source(t, u.URL)
-	for _, k := range []goproxy.Kind{goproxy.Info, goproxy.Mod, goproxy.Zip} {
+	h := newSource(t, u.URL)
+	for _, k := range []goproxy.Kind{goproxy.Mod, goproxy.Zip} {
 		s := &sink{}
 		if meta, err := h.Fetch(t.Context(), plainFile(k), s); err != nil || meta.Size != 0 || len(s.checks) != 1 {
 			t.Errorf("an empty .%s: got %+v, %v, %d checks", k, meta, err, len(s.checks))

@@ -1,6 +1,7 @@
-// Package upstream asks other proxies: a Chain of them with the meaning of GOPROXY, each an HTTP source.
+// Package upstream asks other proxies: a Chain of them with the meaning of GOPROXY, which goes on from one to the next,
+// tries again, resumes, and waits for one that is away.
 //
-// It stores nothing and remembers no answers.
+// It stores nothing and remembers no answers, only how upstreams have done.
 package upstream
 
 import (
@@ -8,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,16 +18,13 @@ import (
 
 // An Entry is one upstream of a Chain.
 type Entry struct {
-	Name     string // for people: the address without credentials
-	Fetcher  goproxy.Fetcher
+	Upstream *Upstream
 	AnyError bool // the next entry is asked after any failure, not only after absence
 	Public   bool // never asked for a private module
 }
 
-// A Chain is a Fetcher that asks one upstream after the other, with the meaning that a list in
-// GOPROXY has for the go command: https://go.dev/ref/mod#environment-variables.
-type Chain struct {
-	Entries []Entry
+// ChainOptions are what a Chain is made of, but for its upstreams.
+type ChainOptions struct {
 	// End is goproxy.Direct or goproxy.Off where the list ends in it, else "". Direct repeats the
 	// absence that led there, so that a client whose own list goes on to direct does so.
 	End string
@@ -35,89 +34,228 @@ type Chain struct {
 	Failover bool
 }
 
-// List implements goproxy.Fetcher.
-func (c *Chain) List(ctx context.Context, path string) (content *goproxy.Content, err error) {
-	err = c.walk(ctx, path, func(f goproxy.Fetcher) (err error) {
-		content, err = f.List(ctx, path)
-		return err
-	})
-	return content, err
+// A Chain is a Fetcher that asks one upstream after the other, with the meaning that a list in
+// GOPROXY has for the go command: https://go.dev/ref/mod#environment-variables. Entries joined by AnyError stand in
+// for each other; the next ones are asked only after all of them have said that a thing does not exist.
+type Chain struct {
+	pool    *Pool
+	o       ChainOptions
+	all     []*group // for modules that are not private
+	private []*group // for those that are
+	skipped bool     // private ones are not asked of some entry
 }
 
-// Query implements goproxy.Fetcher.
-func (c *Chain) Query(ctx context.Context, path, query string) (content *goproxy.Content, err error) {
-	err = c.walk(ctx, path, func(f goproxy.Fetcher) (err error) {
-		content, err = f.Query(ctx, path, query)
-		return err
+var _ goproxy.Fetcher = (*Chain)(nil)
+
+// Chain returns a Chain of upstreams of the pool.
+func (p *Pool) Chain(entries []Entry, o ChainOptions) *Chain {
+	c := &Chain{pool: p, o: o, all: p.groups(entries, o.Failover)}
+	inside := slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool { return e.Public })
+	c.private, c.skipped = p.groups(inside, false), len(inside) < len(entries)
+	return c
+}
+
+// groups joins entries that stand in for each other.
+func (p *Pool) groups(entries []Entry, any bool) (gs []*group) {
+	joined := false
+	for _, e := range entries {
+		if !joined {
+			if len(gs) > 0 {
+				gs[len(gs)-1].onward = true
+			}
+			gs = append(gs, &group{pool: p})
+		}
+		g := gs[len(gs)-1]
+		g.members = append(g.members, e.Upstream)
+		joined = e.AnyError || any
+	}
+	return gs
+}
+
+// Upstreams returns those of the list, in its order.
+func (c *Chain) Upstreams() (ups []*Upstream) {
+	for _, g := range c.all {
+		ups = append(ups, g.members...)
+	}
+	return ups
+}
+
+// End returns goproxy.Direct or goproxy.Off where the list ends in it.
+func (c *Chain) End() string { return c.o.End }
+
+// List implements goproxy.Fetcher.
+func (c *Chain) List(ctx context.Context, path string) (*goproxy.Content, error) {
+	return walk(c, path, func(g *group, private bool) (*goproxy.Content, error) {
+		list, by, err := g.list(ctx, path, private)
+		return content(list, by, err)
 	})
-	return content, err
+}
+
+// list returns a module's versions as one upstream has them.
+func (g *group) list(ctx context.Context, path string, private bool) ([]byte, *Upstream, error) {
+	var clean []byte
+	rep, err := g.ask(ctx, request{
+		method: http.MethodGet, class: Small, name: goproxy.ListName(path), max: goproxy.MaxList,
+		check: func(b []byte) error {
+			_, err := goproxy.CleanList(b, path)
+			return err
+		},
+	}, private).run(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	clean, err = goproxy.CleanList(rep.body, path)
+	return clean, rep.by, err
+}
+
+// Query implements goproxy.Fetcher. Where there is no answer to "latest", it is found in the list, as the go command does.
+func (c *Chain) Query(ctx context.Context, path, query string) (*goproxy.Content, error) {
+	return walk(c, path, func(g *group, private bool) (*goproxy.Content, error) {
+		b, by, err := g.query(ctx, path, query, private)
+		var absent *goproxy.NotFound
+		if query == "latest" && errors.As(err, &absent) {
+			list, _, lerr := g.list(ctx, path, private)
+			if lerr != nil {
+				return nil, lerr
+			}
+			version := goproxy.Latest(list)
+			if version == "" {
+				return nil, absent
+			}
+			b, by, err = g.query(ctx, path, version, private)
+		}
+		return content(b, by, err)
+	})
+}
+
+func (g *group) query(ctx context.Context, path, query string, private bool) ([]byte, *Upstream, error) {
+	rep, err := g.ask(ctx, request{
+		method: http.MethodGet, class: Small, name: goproxy.QueryName(path, query), max: goproxy.MaxInfo,
+		check: func(b []byte) error { return goproxy.CheckInfo(b, path, "") },
+	}, private).run(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	return rep.body, rep.by, nil
+}
+
+func content(b []byte, by *Upstream, err error) (*goproxy.Content, error) {
+	if err != nil {
+		return nil, err
+	}
+	return goproxy.InMemory(goproxy.Meta{Size: int64(len(b)), From: by.base, Checked: time.Now()}, b), nil
 }
 
 // Stat implements goproxy.Fetcher.
-func (c *Chain) Stat(ctx context.Context, f goproxy.File) (meta goproxy.Meta, err error) {
-	err = c.walk(ctx, f.Path, func(from goproxy.Fetcher) (err error) {
-		meta, err = from.Stat(ctx, f)
-		return err
+func (c *Chain) Stat(ctx context.Context, f goproxy.File) (goproxy.Meta, error) {
+	return walk(c, f.Path, func(g *group, private bool) (goproxy.Meta, error) {
+		rep, err := g.ask(ctx, request{method: http.MethodHead, class: class(f.Kind), name: f.Name()}, private).run(ctx)
+		if err != nil {
+			return goproxy.Meta{}, err
+		}
+		return goproxy.Meta{Size: rep.size, From: rep.by.base}, nil
 	})
-	return meta, err
 }
 
 // Fetch implements goproxy.Fetcher.
-func (c *Chain) Fetch(ctx context.Context, f goproxy.File, dst goproxy.Sink) (meta goproxy.Meta, err error) {
+func (c *Chain) Fetch(ctx context.Context, f goproxy.File, dst goproxy.Sink) (goproxy.Meta, error) {
 	first := true
-	err = c.walk(ctx, f.Path, func(from goproxy.Fetcher) (err error) {
+	return walk(c, f.Path, func(g *group, private bool) (goproxy.Meta, error) {
 		if !first {
 			if err := dst.Reset(); err != nil {
-				return err
+				return goproxy.Meta{}, err
 			}
 		}
 		first = false
-		meta, err = from.Fetch(ctx, f, dst)
-		return err
+		return g.fetch(ctx, fileRequest(f), private, dst)
 	})
-	return meta, err
 }
 
-// walk asks entry after entry until one answers or the list says to stop.
-func (c *Chain) walk(ctx context.Context, path string, ask func(goproxy.Fetcher) error) error {
-	private := c.Private != "" && goproxy.MatchesAny(c.Private, path)
+func class(k goproxy.Kind) Class {
+	if k == goproxy.Zip {
+		return Zip
+	}
+	return Small
+}
+
+func fileRequest(f goproxy.File) request {
+	rq := request{method: http.MethodGet, class: class(f.Kind), name: f.Name(), max: f.Kind.MaxSize(), constant: true}
+	switch f.Kind {
+	case goproxy.Info:
+		rq.check = func(b []byte) error { return goproxy.CheckInfo(b, f.Path, f.Version.Version) }
+	case goproxy.Mod:
+		rq.check = goproxy.CheckMod
+	default:
+		rq.stream = true
+	}
+	return rq
+}
+
+// walk asks group after group until one answers or the list says to stop.
+func walk[T any](c *Chain, path string, ask func(g *group, private bool) (T, error)) (T, error) {
+	var none T
+	private := c.o.Private != "" && goproxy.MatchesAny(c.o.Private, path)
+	groups := c.all
+	if private {
+		groups = c.private
+	}
 	var absent *goproxy.NotFound
 	var failures []error
-	skipped := false
-	for _, e := range c.Entries {
-		if private && e.Public {
-			skipped = true
+	for _, g := range groups {
+		got, err := ask(g, private)
+		var on goingOn
+		switch {
+		case errors.As(err, &on):
+			failures = append(failures, on.error)
 			continue
+		case err == nil, len(failures) == 0 && !errors.As(err, new(*goproxy.NotFound)):
+			return got, err
+		case !errors.As(err, new(*goproxy.NotFound)):
+			return got, join(append(failures, err))
 		}
-		err := ask(e.Fetcher)
-		if err == nil || ctx.Err() != nil {
-			return err
-		}
-		var nf *goproxy.NotFound
-		if errors.As(err, &nf) {
-			if absent == nil {
-				absent = nf
-			}
-			continue
-		}
-		failures = append(failures, err)
-		if !e.AnyError && (private || !c.Failover) {
-			break
+		if absent == nil {
+			errors.As(err, &absent)
 		}
 	}
+	skipped := private && c.skipped
 	switch {
 	case len(failures) > 0:
-		return join(failures)
-	case c.End == goproxy.Off:
-		return &goproxy.Refused{Status: http.StatusForbidden, Reason: fmt.Sprintf("%s: not stored here, and upstreams: off asks nobody for it", path)}
-	case skipped && absent == nil && c.End == goproxy.Direct:
-		return goproxy.Absent("not found: %s is private (%s): no public upstream is asked for it; fetch it directly", path, c.Private)
+		return none, join(failures)
+	case c.o.End == goproxy.Off:
+		return none, &goproxy.Refused{Status: http.StatusForbidden, Reason: fmt.Sprintf("%s: not stored here, and upstreams: off asks nobody for it", path)}
+	case skipped && absent == nil && c.o.End == goproxy.Direct:
+		return none, goproxy.Absent("not found: %s is private (%s): no public upstream is asked for it; fetch it directly", path, c.o.Private)
 	case skipped && absent == nil:
-		return &goproxy.Refused{Status: http.StatusForbidden, Reason: fmt.Sprintf("%s is private (%s): no public upstream is asked for it, and no other is configured; end upstreams in ,direct or name the proxy that has it", path, c.Private)}
+		return none, &goproxy.Refused{Status: http.StatusForbidden, Reason: fmt.Sprintf("%s is private (%s): no public upstream is asked for it, and no other is configured; end upstreams in ,direct or name the proxy that has it", path, c.o.Private)}
 	case absent == nil: // the list is direct alone
-		return goproxy.Absent("not found: %s: no proxy is configured here, only direct", path)
+		return none, goproxy.Absent("not found: %s: no proxy is configured here, only direct", path)
 	}
-	return absent
+	return none, absent
+}
+
+// Status returns what is known of all upstreams of the pool.
+func (c *Chain) Status() Status {
+	s := c.pool.status()
+	for _, g := range c.all {
+		if g.usable(Small) {
+			continue
+		}
+		from, why := g.outage(Small)
+		if !s.Degraded || from.Before(s.Since) {
+			s.Degraded, s.Since, s.LastError = true, from, why.Error()
+		}
+	}
+	return s
+}
+
+// outage returns since when none of the group is usable, and why the last of them is not.
+func (g *group) outage(c Class) (last time.Time, why error) {
+	for _, u := range g.members {
+		if from, err := u.outage(c); !from.Before(last) {
+			last, why = from, err
+		}
+	}
+	return last, why
 }
 
 // join makes one error of what several upstreams said, the most hopeful kind of them: trouble may pass, a

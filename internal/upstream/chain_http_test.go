@@ -64,10 +64,7 @@ func TestChainOverHTTP(t *testing.T) {
 						net.serve("a.test", first.h)
 					}
 					b := net.serve("b.test", good)
-					c := &upstream.Chain{End: goproxy.Direct}
-					for _, addr := range []string{"http://a.test", "http://b.test/sub/path/"} {
-						c.Entries = append(c.Entries, upstream.Entry{Name: addr, Fetcher: net.source(addr), AnyError: pipe})
-					}
+					c := net.chain(upstream.ChainOptions{End: goproxy.Direct}, once, pipe, "http://a.test", "http://b.test/sub/path/")
 					err := op.do(t.Context(), c)
 					if want := first.absent || pipe; (err == nil) != want || (len(b.requests()) > 0) != want {
 						t.Errorf("%s, a pipe %t, %s: got %v, the second one was asked %q; want it to answer: %t",
@@ -115,12 +112,13 @@ func TestPeer12PrivateNamesStay(t *testing.T) {
 				net := newNetwork(t)
 				own := net.serve("own.test", status(404))
 				public := net.serve("public.test", good)
-				c := &upstream.Chain{Private: test.patterns, Failover: failover, Entries: []upstream.Entry{
-					{Fetcher: net.source("http://public.test"), Public: true, AnyError: true},
-					{Fetcher: net.source("http://own.test")},
-					{Fetcher: net.source("http://public.test"), Public: true},
-				}}
-				f := file(test.path, "v1.0.0-Pre", goproxy.Info)
+				p := newPool(t, upstream.PoolOptions{Patience: -1})
+				c := p.Chain([]upstream.Entry{
+					{Upstream: add(t, p, "http://public.test", net.tr, once), Public: true, AnyError: true},
+					{Upstream: add(t, p, "http://own.test", net.tr, once)},
+					{Upstream: add(t, p, "http://public.test", net.tr, once), Public: true},
+				}, upstream.ChainOptions{Private: test.patterns, Failover: failover})
+				f := file(test.path, "v1.0.0-Pre", goproxy.Mod)
 				if strings.HasSuffix(test.path, "/v2") {
 					f.Version.Version = "v2.0.0-Pre"
 				}
@@ -145,7 +143,9 @@ func TestPeer12PrivateNamesStay(t *testing.T) {
 func TestPrivateWithoutAHome(t *testing.T) {
 	for end, want := range map[string]string{"": "refused 403", goproxy.Off: "refused 403", goproxy.Direct: "absent 404"} {
 		var log []string
-		c := &upstream.Chain{Private: "corp.example", End: end, Entries: []upstream.Entry{{Fetcher: says{"public", nil, &log}, Public: true}}}
+		p := newPool(t, upstream.PoolOptions{Patience: -1})
+		u := add(t, p, "http://public", says{"public", "ok", &log}, once)
+		c := p.Chain([]upstream.Entry{{Upstream: u, Public: true}}, upstream.ChainOptions{Private: "corp.example", End: end})
 		_, err := c.List(t.Context(), "corp.example/Secret")
 		if kind(err) != want || len(log) != 0 || !strings.Contains(err.Error(), "corp.example/Secret") {
 			t.Errorf("end %q: got %s (%v), asked %q; want %s", end, kind(err), err, log, want)

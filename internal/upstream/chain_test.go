@@ -2,67 +2,58 @@ package upstream_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
-	"time"
 
 	"github.com/modhaven/modhaven/internal/goproxy"
 	"github.com/modhaven/modhaven/internal/upstream"
 )
 
-// says is a Fetcher that always says the same, and counts who asks.
+// says is the transport of an upstream that always says the same, and counts who asks.
 type says struct {
-	name string
-	err  error
-	log  *[]string
+	name, what string
+	log        *[]string
 }
 
-func (s says) asked(what string) error {
-	*s.log = append(*s.log, s.name+" "+what)
-	return s.err
-}
+// outcomes are what one upstream can say, as statuses; 0 is trouble with the network.
+var outcomes = map[string]int{"ok": 200, "404": 404, "410": 410, "403": 403, "unavailable": 503, "refused": 0, "wrong": 200, "unknown": 418}
 
-func (s says) List(_ context.Context, path string) (*goproxy.Content, error) {
-	return s.content(s.asked(path))
-}
-
-func (s says) Query(_ context.Context, path, query string) (*goproxy.Content, error) {
-	return s.content(s.asked(path + "@" + query))
-}
-
-func (s says) content(err error) (*goproxy.Content, error) {
-	if err != nil {
-		return nil, err
+func (s says) RoundTrip(r *http.Request) (*http.Response, error) {
+	*s.log = append(*s.log, s.name+" "+strings.TrimPrefix(r.URL.Path, "/"))
+	resp := &http.Response{StatusCode: outcomes[s.what], Header: http.Header{"Content-Type": {"text/plain"}}, Request: r, ProtoMajor: 1, ProtoMinor: 1}
+	body := s.what
+	switch s.what {
+	case "refused":
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+	case "wrong":
+		resp.Header.Set("Content-Type", "text/html")
+	case "ok":
+		body = plain(r.URL.Path)
 	}
-	return &goproxy.Content{Meta: goproxy.Meta{Size: 0, From: s.name}, Body: goproxy.NewBytes(nil)}, nil
+	resp.Body, resp.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
+	return resp, nil
 }
 
-func (s says) Stat(_ context.Context, f goproxy.File) (goproxy.Meta, error) {
-	return goproxy.Meta{From: s.name}, s.asked(f.String())
-}
-
-func (s says) Fetch(ctx context.Context, f goproxy.File, dst goproxy.Sink) (goproxy.Meta, error) {
-	if _, err := dst.WriteAt([]byte(s.name), 0); err != nil {
-		return goproxy.Meta{}, err
+// plain is what an upstream has of the module example.com/plain.
+func plain(name string) string {
+	switch path.Ext(name) {
+	case ".mod":
+		return "module example.com/plain\n"
+	case ".zip":
+		return "PK a zip"
+	case "":
+		if strings.HasSuffix(name, "/list") {
+			return "v1.0.0\n"
+		}
 	}
-	if err := s.asked(f.String()); err != nil {
-		return goproxy.Meta{}, err
-	}
-	return goproxy.Meta{From: s.name}, dst.Check(ctx, s.name)
-}
-
-// outcomes are what one upstream can say.
-var outcomes = map[string]error{
-	"ok":          nil,
-	"404":         &goproxy.NotFound{Status: 404, Body: "no"},
-	"410":         &goproxy.NotFound{Status: 410, Body: "gone"},
-	"403":         &goproxy.Refused{Status: 403, Reason: "forbidden"},
-	"unavailable": &goproxy.Unavailable{Reason: "down"},
-	"wrong":       &goproxy.Wrong{Reason: "a page"},
-	"unknown":     errors.New("something else"),
+	return `{"Version":"v1.0.0"}`
 }
 
 // A list is a chain in words: "404,ok|403" and its end.
@@ -83,13 +74,15 @@ func (l list) String() string {
 	return b.String() + l.end
 }
 
-func (l list) chain(log *[]string) *upstream.Chain {
-	c := &upstream.Chain{End: l.end}
+func (l list) chain(t *testing.T, log *[]string, o upstream.ChainOptions) *upstream.Chain {
+	p := newPool(t, upstream.PoolOptions{Patience: -1})
+	var entries []upstream.Entry
 	for i, s := range l.says {
 		name := fmt.Sprintf("u%d", i)
-		c.Entries = append(c.Entries, upstream.Entry{Name: name, Fetcher: says{name, outcomes[s], log}, AnyError: l.pipes[i]})
+		entries = append(entries, upstream.Entry{Upstream: add(t, p, "http://"+name, says{name, s, log}, once), AnyError: l.pipes[i]})
 	}
-	return c
+	o.End = l.end
+	return p.Chain(entries, o)
 }
 
 // goCommand is what the go command does with such a list (cmd/go/internal/modfetch.TryProxies): who is asked, who
@@ -147,9 +140,9 @@ func TestChainIsAGOPROXYList(t *testing.T) {
 		}
 		for _, op := range ops {
 			var log []string
-			err := op.do(t.Context(), l.chain(&log))
-			if len(log) != asked {
-				t.Fatalf("%s, %s: %d upstreams were asked, want %d", l, op.name, len(log), asked)
+			err := op.do(t.Context(), l.chain(t, &log, upstream.ChainOptions{}))
+			if n := upstreamsIn(log); n != asked {
+				t.Fatalf("%s, %s: %d upstreams were asked, want %d", l, op.name, n, asked)
 			}
 			if (err == nil) != ok {
 				t.Fatalf("%s, %s: got %v, want an answer: %t", l, op.name, err, ok)
@@ -168,6 +161,16 @@ func TestChainIsAGOPROXYList(t *testing.T) {
 	}
 }
 
+// upstreamsIn counts who was asked: for the latest version one may be asked for its list too.
+func upstreamsIn(log []string) int {
+	names := map[string]bool{}
+	for _, l := range log {
+		name, _, _ := strings.Cut(l, " ")
+		names[name] = true
+	}
+	return len(names)
+}
+
 // TestAbsenceKeepsTheFirstWords: of several absences the first upstream's status and words are repeated.
 func TestAbsenceKeepsTheFirstWords(t *testing.T) {
 	for _, l := range []list{
@@ -175,8 +178,8 @@ func TestAbsenceKeepsTheFirstWords(t *testing.T) {
 		{[]string{"410", "404"}, []bool{true, true}, goproxy.Direct},
 		{[]string{"410"}, []bool{false}, goproxy.Direct},
 	} {
-		_, err := l.chain(new([]string)).List(t.Context(), "example.com/m")
-		if err != outcomes["410"] {
+		_, err := l.chain(t, new([]string), upstream.ChainOptions{}).List(t.Context(), "example.com/m")
+		if kind(err) != "absent 410" || err.Error() != "410" {
 			t.Errorf("%s: got %v, want the 410 itself", l, err)
 		}
 	}
@@ -186,7 +189,7 @@ func TestAbsenceKeepsTheFirstWords(t *testing.T) {
 func TestEmptyChain(t *testing.T) {
 	for end, want := range map[string]string{goproxy.Direct: "absent 404", goproxy.Off: "refused 403"} {
 		for _, op := range operations() {
-			err := op.do(t.Context(), &upstream.Chain{End: end})
+			err := op.do(t.Context(), newPool(t, upstream.PoolOptions{}).Chain(nil, upstream.ChainOptions{End: end}))
 			if kind(err) != want || !strings.Contains(err.Error(), "example.com/plain") {
 				t.Errorf("%s, %s: got %s (%v), want %s and the module's name", end, op.name, kind(err), err, want)
 			}
@@ -198,15 +201,14 @@ func TestFailover(t *testing.T) {
 	for failover, want := range map[bool][]string{false: {"u0"}, true: {"u0", "u1"}} {
 		for _, path := range []string{"example.com/plain", "corp.example/secret"} {
 			var log []string
-			c := list{[]string{"unavailable", "ok"}, []bool{false, false}, ""}.chain(&log)
-			c.Failover, c.Private = failover, "corp.example"
+			c := list{[]string{"unavailable", "ok"}, []bool{false, false}, ""}.chain(t, &log, upstream.ChainOptions{Failover: failover, Private: "corp.example"})
 			_, _ = c.List(t.Context(), path)
 			asked := want
 			if path == "corp.example/secret" { // a ',' guards it, whatever failover says
 				asked = []string{"u0"}
 			}
 			for i := range asked {
-				asked = slices.Replace(slices.Clone(asked), i, i+1, asked[i][:2]+" "+path)
+				asked = slices.Replace(slices.Clone(asked), i, i+1, asked[i][:2]+" "+path+"/@v/list")
 			}
 			if !slices.Equal(log, asked) {
 				t.Errorf("failover %t, %s: asked %q, want %q", failover, path, log, asked)
@@ -218,9 +220,15 @@ func TestFailover(t *testing.T) {
 // TestFetchStartsOver: what an upstream wrote before it failed is not part of what the next one writes.
 func TestFetchStartsOver(t *testing.T) {
 	s := &sink{}
-	c := list{[]string{"wrong", "404", "ok"}, []bool{true, true, true}, ""}.chain(new([]string))
+	s.check = func(from string, _ []byte) error {
+		if from == "http://u0" {
+			return &goproxy.Wrong{Reason: "its hash differs"}
+		}
+		return nil
+	}
+	c := list{[]string{"ok", "404", "ok"}, []bool{true, true, true}, ""}.chain(t, new([]string), upstream.ChainOptions{})
 	meta, err := c.Fetch(t.Context(), plainFile(goproxy.Zip), s)
-	if err != nil || meta.From != "u2" || string(s.b) != "u2" || s.resets != 2 {
+	if err != nil || meta.From != "http://u2" || string(s.b) != plain(".zip") || s.resets != 1 {
 		t.Errorf("got %+v, %v, %q after %d resets", meta, err, s.b, s.resets)
 	}
 }
@@ -229,12 +237,12 @@ func TestFetchStartsOver(t *testing.T) {
 func TestWrongFileIsTriedElsewhere(t *testing.T) {
 	for _, pipe := range []bool{false, true} {
 		s := &sink{check: func(from string, b []byte) error {
-			if from == "u0" {
+			if from == "http://u0" {
 				return &goproxy.Wrong{From: from, Reason: "its hash differs"}
 			}
 			return nil
 		}}
-		c := list{[]string{"ok", "ok"}, []bool{pipe, pipe}, ""}.chain(new([]string))
+		c := list{[]string{"ok", "ok"}, []bool{pipe, pipe}, ""}.chain(t, new([]string), upstream.ChainOptions{})
 		_, err := c.Fetch(t.Context(), plainFile(goproxy.Zip), s)
 		if want := map[bool]string{false: "wrong", true: "ok"}[pipe]; kind(err) != want {
 			t.Errorf("with a pipe %t: got %s (%v), want %s", pipe, kind(err), err, want)
@@ -248,54 +256,9 @@ func TestEndedContextEndsTheChain(t *testing.T) {
 	cancel()
 	for _, first := range []string{"unavailable", "404"} {
 		var log []string
-		c := list{[]string{first, "ok"}, []bool{true, true}, ""}.chain(&log)
-		if _, err := c.List(ctx, "example.com/m"); err == nil || len(log) != 1 {
+		c := list{[]string{first, "ok"}, []bool{true, true}, ""}.chain(t, &log, upstream.ChainOptions{})
+		if _, err := c.List(ctx, "example.com/m"); err == nil || len(log) > 1 {
 			t.Errorf("after %s: got %v, asked %q", first, err, log)
-		}
-	}
-}
-
-// TestJoinedFailures says which kind of several failures counts, and that each upstream has one line.
-func TestJoinedFailures(t *testing.T) {
-	down := &goproxy.Unavailable{From: "http://a", Reason: "no answer", RetryAfter: time.Second}
-	busy := &goproxy.Unavailable{From: "http://b", Reason: "429 Too Many Requests", RetryAfter: time.Minute}
-	wrong := &goproxy.Wrong{From: "http://c", Reason: "an HTML page came"}
-	no := &goproxy.Refused{Status: 403, From: "http://d", Reason: "blocked:\n\n  licence\n"}
-	unauthorized := &goproxy.Refused{Status: 403, From: "http://e", Reason: "http://e: 401 Unauthorized"}
-	absent := &goproxy.NotFound{Status: 404, Body: "no such module", From: "http://f"}
-	const (
-		downLine, busyLine, wrongLine = "http://a: no answer", "http://b: 429 Too Many Requests", "http://c: an HTML page came"
-		noLine, unauthorizedLine      = "http://d: blocked: licence", "http://e: 401 Unauthorized"
-	)
-	tests := []struct {
-		errs  []error
-		kind  string
-		lines []string
-		retry time.Duration
-	}{
-		{[]error{down}, "unavailable", []string{downLine}, time.Second},
-		{[]error{no}, "refused 403", []string{"blocked:", "", "  licence", ""}, 0}, // alone its words are untouched
-		{[]error{down, busy}, "unavailable", []string{downLine, busyLine}, time.Minute},
-		{[]error{busy, absent, down}, "unavailable", []string{busyLine, downLine}, time.Minute},
-		{[]error{wrong, down}, "unavailable", []string{wrongLine, downLine}, time.Second},
-		{[]error{no, down}, "unavailable", []string{noLine, downLine}, time.Second},
-		{[]error{no, wrong}, "wrong", []string{noLine, wrongLine}, 0},
-		{[]error{wrong, unauthorized, absent}, "wrong", []string{wrongLine, unauthorizedLine}, 0},
-		{[]error{no, unauthorized}, "refused 403", []string{noLine, unauthorizedLine}, 0},
-		{[]error{absent, no}, "refused 403", []string{"blocked:", "", "  licence", ""}, 0},
-	}
-	for _, test := range tests {
-		c := &upstream.Chain{}
-		for i, err := range test.errs {
-			c.Entries = append(c.Entries, upstream.Entry{Fetcher: says{fmt.Sprint(i), err, new([]string)}, AnyError: true})
-		}
-		_, err := c.List(t.Context(), "example.com/m")
-		if kind(err) != test.kind || err.Error() != strings.Join(test.lines, "\n") {
-			t.Errorf("%v: got %s %q, want %s %q", test.errs, kind(err), err, test.kind, test.lines)
-		}
-		var u *goproxy.Unavailable
-		if errors.As(err, &u) && u.RetryAfter != test.retry {
-			t.Errorf("%v: Retry-After %v, want %v", test.errs, u.RetryAfter, test.retry)
 		}
 	}
 }

@@ -30,7 +30,7 @@ func TestHTMLInPlaceOfAnything(t *testing.T) {
 		{"as XML", proxytest.Status(200, `<?xml version="1.0"?><Error/>`), "info mod stat"},
 	}
 	u := proxytest.New(t)
-	h := source(t, u.URL)
+	h := newSource(t, u.URL)
 	for _, test := range tests {
 		u.Heal()
 		u.Fail("*", test.page)
@@ -63,7 +63,7 @@ func TestWrongAnswers(t *testing.T) {
 		{"NUL bytes", "list", "v1.0.0\x00\n"},
 	}
 	u := proxytest.New(t)
-	h := source(t, u.URL)
+	h := newSource(t, u.URL)
 	ops := map[string]operation{}
 	for _, op := range operations() {
 		ops[op.name] = op
@@ -88,7 +88,7 @@ func TestWrongZipReachesNoSink(t *testing.T) {
 	u := proxytest.New(t)
 	u.Fail("*.zip", proxytest.HTML().And(proxytest.Header("Content-Type", "application/zip")))
 	s := &sink{}
-	_, err := source(t, u.URL).Fetch(t.Context(), plainFile(goproxy.Zip), s)
+	_, err := newSource(t, u.URL).Fetch(t.Context(), plainFile(goproxy.Zip), s)
 	if kind(err) != "wrong" || !strings.Contains(err.Error(), "HTML page") {
 		t.Errorf("got %v, want a Wrong that speaks of an HTML page", err)
 	}
@@ -105,7 +105,7 @@ func TestListIsCleaned(t *testing.T) {
 		"v0.0.0-20240101000000-000000000001\nv1.3.0-RC.1\r\nv1.4.0"
 	u := proxytest.New(t)
 	u.Fail("*/@v/list", proxytest.Status(200, listed))
-	c, err := source(t, u.URL).List(t.Context(), "example.com/m")
+	c, err := newSource(t, u.URL).List(t.Context(), "example.com/m")
 	if diff := cmp.Diff(want, body(t, c, err)); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
@@ -124,7 +124,7 @@ func TestPeer21UpstreamsBytes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := proxytest.New(t, opts...)
-			h := source(t, u.URL)
+			h := newSource(t, u.URL)
 			info := direct(t, u, odd.Name("info"))
 			if name == "tidy" && info != odd.Info {
 				t.Fatalf("the upstream serves %q, the fixture has %q", info, odd.Info)

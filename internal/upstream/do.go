@@ -19,24 +19,20 @@ const (
 	maxPage  = 64 << 10 // of one are read, so that the connection can be used again
 )
 
-// do sends one request and returns the answer if it is 200. The body ends by lack of progress, by ctx, or when
-// it is closed.
-func (h *HTTP) do(ctx context.Context, method, name string, first time.Duration) (*http.Response, error) {
+// do sends one request and returns the answer if it is what was asked for: 200, or 206 with the bytes asked for. The
+// body ends by lack of progress, by ctx, or when it is closed.
+func (h *site) do(ctx context.Context, rq *request) (*http.Response, error) {
+	first := h.timeouts.First
+	if rq.class == Zip {
+		first = h.timeouts.Zip
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	timer := time.AfterFunc(first, func() { cancel(&hung{"no answer", first}) })
 	stop := func() { timer.Stop(); cancel(nil) }
-	req, err := http.NewRequestWithContext(ctx, method, h.base+"/"+escapeURL(name), nil)
+	req, err := h.newRequest(ctx, rq)
 	if err != nil {
 		stop()
-		return nil, fmt.Errorf("%s: %w", h.base, err)
-	}
-	req.Header.Set("User-Agent", "modhaven")
-	if strings.HasSuffix(name, ".zip") {
-		req.Header.Set("Accept-Encoding", "identity") // or its length is lost
-	}
-	if h.user != nil {
-		password, _ := h.user.Password()
-		req.SetBasicAuth(h.user.Username(), password)
+		return nil, err
 	}
 	resp, err := h.client.Do(req)
 	if err != nil {
@@ -44,19 +40,75 @@ func (h *HTTP) do(ctx context.Context, method, name string, first time.Duration)
 		stop()
 		return nil, err
 	}
-	if resp.StatusCode != http.StatusOK {
+	if err := h.refusal(resp, rq); err != nil {
 		timer.Reset(h.timeouts.Idle) // for the whole body: an explanation is not worth more
 		defer stop()
 		defer resp.Body.Close()
-		return nil, h.status(resp)
+		return nil, h.explained(resp, err)
 	}
 	timer.Stop() // until the body is read
-	resp.Body = &movingBody{body: resp.Body, ctx: ctx, timer: timer, idle: h.timeouts.Idle, stop: stop}
+	resp.Body = &movingBody{body: resp.Body, ctx: ctx, timer: timer, idle: h.timeouts.Idle, least: h.timeouts.MinSpeed, stop: stop}
 	if hasType(resp, "text/html") {
 		resp.Body.Close()
-		return nil, &goproxy.Wrong{From: h.base, Reason: "an HTML page came, not a module file (a login page or a captive portal?)"}
+		return nil, &goproxy.Wrong{From: h.base, Reason: "an HTML page came, not a module file (a login page or a captive portal?)", HTML: true}
 	}
 	return resp, nil
+}
+
+func (h *site) newRequest(ctx context.Context, rq *request) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, rq.method, h.base+"/"+escapeURL(rq.name), nil)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", h.base, err)
+	}
+	req.Header.Set("User-Agent", "modhaven")
+	if rq.class == Zip {
+		req.Header.Set("Accept-Encoding", "identity") // or its length is lost
+	}
+	if rq.from > 0 {
+		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", rq.from))
+		if rq.etag != "" {
+			req.Header.Set("If-Range", rq.etag)
+		}
+	}
+	if h.user != nil {
+		password, _ := h.user.Password()
+		req.SetBasicAuth(h.user.Username(), password)
+	}
+	return req, nil
+}
+
+// errStatus stands for a status that has to be explained by its body.
+var errStatus = errors.New("status")
+
+// refusal returns nil for an answer with what was asked for.
+func (h *site) refusal(resp *http.Response, rq *request) error {
+	switch {
+	case resp.StatusCode == http.StatusOK:
+		return nil
+	case resp.StatusCode != http.StatusPartialContent || rq.from == 0:
+		return errStatus
+	}
+	want := fmt.Sprintf("bytes %d-%d/%d", rq.from, rq.size-1, rq.size)
+	if got := resp.Header.Get("Content-Range"); got != want {
+		return &changed{h.base, fmt.Sprintf("asked for %s it gave %q", want, got)}
+	}
+	return nil
+}
+
+// changed says that the rest of a file cannot be had: what is there is of another one.
+type changed struct{ from, reason string }
+
+func (e *changed) Error() string { return e.from + ": " + e.reason }
+
+// explained makes an error of an answer that is not what was asked for.
+func (h *site) explained(resp *http.Response, err error) error {
+	switch {
+	case !errors.Is(err, errStatus):
+		return err
+	case resp.StatusCode == http.StatusRequestedRangeNotSatisfiable:
+		return &changed{h.base, "the file is shorter there than what has come already"}
+	}
+	return h.status(resp)
 }
 
 // escapeURL escapes a protocol name for a URL as the go command does: "!" becomes %21.
@@ -91,18 +143,41 @@ type movingBody struct {
 	ctx   context.Context
 	timer *time.Timer
 	idle  time.Duration
+	least int // bytes a second, over slowTime
 	stop  func()
+
+	waited time.Duration // for bytes, since speed was judged last
+	came   int64
 }
 
 func (b *movingBody) Read(p []byte) (int, error) {
 	b.timer.Reset(b.idle)
+	begin := time.Now()
 	n, err := b.body.Read(p)
 	b.timer.Stop()
 	var h *hung
 	if err != nil && err != io.EOF && errors.As(context.Cause(b.ctx), &h) {
-		err = &hung{"no byte", b.idle} // the timer's own words are those for the first byte
+		return n, &hung{"no byte", b.idle} // the timer's own words are those for the first byte
+	}
+	if err == nil {
+		err = b.tooSlow(n, time.Since(begin))
 	}
 	return n, err
+}
+
+// tooSlow reports a body that trickles: whoever resumes it on a new connection may be faster.
+func (b *movingBody) tooSlow(n int, waited time.Duration) error {
+	b.waited += waited
+	b.came += int64(n)
+	if b.waited < slowTime {
+		return nil
+	}
+	came := b.came
+	b.waited, b.came = 0, 0
+	if b.least > 0 && came < int64(b.least)*int64(slowTime/time.Second) {
+		return &hung{fmt.Sprintf("only %d bytes", came), slowTime}
+	}
+	return nil
 }
 
 func (b *movingBody) Close() error {
@@ -112,7 +187,7 @@ func (b *movingBody) Close() error {
 }
 
 // failure makes an error of the transport one of the vocabulary, with what happened in words.
-func (h *HTTP) failure(err error, what string) error {
+func (h *site) failure(err error, what string) error {
 	var u *url.Error
 	if errors.As(err, &u) {
 		err = u.Err // without the URL: the upstream's name stands before it
@@ -128,7 +203,7 @@ func (h *HTTP) failure(err error, what string) error {
 }
 
 // status makes an error of any answer but 200.
-func (h *HTTP) status(resp *http.Response) error {
+func (h *site) status(resp *http.Response) error {
 	words := explanation(resp)
 	code := resp.StatusCode
 	said := fmt.Sprintf("%d %s", code, http.StatusText(code))
@@ -146,10 +221,15 @@ func (h *HTTP) status(resp *http.Response) error {
 	case code == http.StatusUnauthorized, code == http.StatusProxyAuthRequired, code == http.StatusUnavailableForLegalReasons:
 		return &goproxy.Refused{Status: http.StatusForbidden, Reason: h.base + ": " + said, From: h.base}
 	case code == http.StatusRequestTimeout, code == http.StatusTooEarly, code == http.StatusTooManyRequests, code >= 500:
-		return &goproxy.Unavailable{From: h.base, Reason: said, RetryAfter: retryAfter(resp)}
+		return &goproxy.Unavailable{From: h.base, Reason: said, RetryAfter: retryAfter(resp), Err: statusError(code)}
 	}
 	return &goproxy.Wrong{From: h.base, Reason: "answered " + said}
 }
+
+// statusError is the cause of trouble that came as a status.
+type statusError int
+
+func (e statusError) Error() string { return strconv.Itoa(int(e)) + " " + http.StatusText(int(e)) }
 
 // explanation returns the text of an error answer, "" where it is not for people's eyes in a terminal.
 func explanation(resp *http.Response) string {

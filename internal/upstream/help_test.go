@@ -15,8 +15,24 @@ import (
 	"github.com/modhaven/modhaven/internal/upstream"
 )
 
-// source returns a source that asks base over a transport of its own, which dials test servers only.
-func source(t *testing.T, base string) *upstream.HTTP {
+// A source is a chain of one upstream that is asked once.
+type source struct {
+	*upstream.Chain
+	u    *upstream.Upstream
+	pool *upstream.Pool
+}
+
+func (s source) Name() string { return s.u.Name() }
+
+func (s source) Get(ctx context.Context, name string, max int64) ([]byte, error) {
+	return s.pool.Sums([]upstream.SumPlace{{Upstream: s.u}}).Get(ctx, name, max, func([]byte) error { return nil })
+}
+
+// once is an upstream that is asked once each time, whatever came of it, and however slow it is.
+var once = goproxy.UpstreamOptions{Attempts: 1, Check: -1, Breaker: goproxy.NotOn, MinSpeed: -1}
+
+// newSource returns a source that asks base over a transport of its own, which dials test servers only.
+func newSource(t *testing.T, base string) source {
 	t.Helper()
 	tr := upstream.NewTransport(upstream.DefaultTimeouts)
 	tr.Proxy, tr.DialContext = nil, proxytest.Dialer{}.DialContext
@@ -24,13 +40,26 @@ func source(t *testing.T, base string) *upstream.HTTP {
 	return sourceOver(t, base, tr)
 }
 
-func sourceOver(t *testing.T, base string, rt http.RoundTripper) *upstream.HTTP {
+func sourceOver(t *testing.T, base string, rt http.RoundTripper) source {
 	t.Helper()
-	h, err := upstream.NewHTTP(base, rt, upstream.DefaultTimeouts)
+	p := newPool(t, upstream.PoolOptions{Patience: -1})
+	u := add(t, p, base, rt, once)
+	return source{p.Chain([]upstream.Entry{{Upstream: u}}, upstream.ChainOptions{}), u, p}
+}
+
+func newPool(t *testing.T, o upstream.PoolOptions) *upstream.Pool {
+	p := upstream.NewPool(o)
+	t.Cleanup(p.Close)
+	return p
+}
+
+func add(t *testing.T, p *upstream.Pool, base string, rt http.RoundTripper, o goproxy.UpstreamOptions) *upstream.Upstream {
+	t.Helper()
+	u, err := p.Upstream(base, rt, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return h
+	return u
 }
 
 func file(path, version string, kind goproxy.Kind) goproxy.File {

@@ -41,7 +41,7 @@ func TestLatestFromList(t *testing.T) {
 					http.Error(w, "no latest here", http.StatusNotFound)
 				}
 			}))
-			c, err := source(t, u.URL).Query(t.Context(), "example.com/m", "latest")
+			c, err := newSource(t, u.URL).Query(t.Context(), "example.com/m", "latest")
 			if test.want == "" {
 				if kind(err) != "absent 404" || err.Error() != "no latest here\n" {
 					t.Errorf("got %v, want the words of the 404", err)
@@ -59,7 +59,7 @@ func TestLatestFromList(t *testing.T) {
 // TestLatestIsAskedFirst: an upstream that has @latest is not asked for more, and other trouble than absence is trouble.
 func TestLatestIsAskedFirst(t *testing.T) {
 	u := proxytest.New(t)
-	h := source(t, u.URL)
+	h := newSource(t, u.URL)
 	if _, err := h.Query(t.Context(), "example.com/plain", "latest"); err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestLatestFallbackFails(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			u := proxytest.New(t, proxytest.NoLatest())
 			u.Fail(test.pattern, test.fault)
-			_, err := source(t, u.URL).Query(t.Context(), "example.com/plain", "latest")
+			_, err := newSource(t, u.URL).Query(t.Context(), "example.com/plain", "latest")
 			if got := kind(err); got != test.want {
 				t.Errorf("got %s (%v), want %s", got, err, test.want)
 			}
@@ -107,7 +107,7 @@ func TestLatestFallbackFails(t *testing.T) {
 // TestOnlyLatestFallsBack: a branch that is not there is not there.
 func TestOnlyLatestFallsBack(t *testing.T) {
 	u := proxytest.New(t)
-	_, err := source(t, u.URL).Query(t.Context(), "example.com/plain", "no-such-branch")
+	_, err := newSource(t, u.URL).Query(t.Context(), "example.com/plain", "no-such-branch")
 	if kind(err) != "absent 404" || u.Requests("*") != 1 {
 		t.Errorf("got %v after %d requests", err, u.Requests("*"))
 	}
@@ -117,7 +117,7 @@ func TestOnlyLatestFallsBack(t *testing.T) {
 func TestOddities(t *testing.T) {
 	u := proxytest.New(t, proxytest.ListPseudo(), proxytest.NoLatest(), proxytest.SpacedInfo(), proxytest.Gzip(),
 		proxytest.Chunked(), proxytest.NoETag(), proxytest.RedirectZips(), proxytest.Forbid())
-	h := source(t, u.URL)
+	h := newSource(t, u.URL)
 	for _, op := range operations() {
 		if err := op.do(t.Context(), h); err != nil {
 			t.Errorf("%s: %v", op.name, err)

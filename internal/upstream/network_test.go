@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/modhaven/modhaven/internal/goproxy"
 	"github.com/modhaven/modhaven/internal/upstream"
 )
 
@@ -43,9 +44,20 @@ func newNetwork(t *testing.T) *network {
 }
 
 // source returns a source that asks base in this network.
-func (n *network) source(base string) *upstream.HTTP {
+func (n *network) source(base string) source {
 	n.t.Helper()
 	return sourceOver(n.t, base, n.tr)
+}
+
+// chain returns a list of upstreams of this network, asked with the given options.
+func (n *network) chain(c upstream.ChainOptions, o goproxy.UpstreamOptions, pipe bool, bases ...string) *upstream.Chain {
+	n.t.Helper()
+	p := newPool(n.t, upstream.PoolOptions{Patience: -1})
+	var entries []upstream.Entry
+	for _, base := range bases {
+		entries = append(entries, upstream.Entry{Upstream: add(n.t, p, base, n.tr, o), AnyError: pipe})
+	}
+	return p.Chain(entries, c)
 }
 
 // serve lets h answer for a host name.

@@ -23,9 +23,10 @@ type Attempt struct {
 	Cause    string // why it was made: "first", "next", "retry", "hedge", "resume", "check"
 	Status   int    // of HTTP; 0 where none came
 	// Failure is what went wrong, "" for nothing: "refused" (connection), "dns", "tls", "timeout", "reset", "eof",
-	// "short", "slow", "html", "wrong", "throttled" (429), "status" (another), "absent" (404, 410), "forbidden",
-	// "canceled", "network" for the rest.
+	// "html", "wrong", "throttled" (429), "status" (another), "absent" (404, 410), "forbidden",
+	// "canceled", "lost" (another upstream was faster by far), "network" for the rest.
 	Failure string
+	Err     error         // the same for people; nil for nothing
 	First   time.Duration // to the first byte of the answer; 0 where none came
 	Took    time.Duration
 	Bytes   int64 // of the body
@@ -42,13 +43,16 @@ func (a Attempt) Failed() bool {
 
 // An Observer hears what happens with upstreams. Its methods return at once and may be called at once by many.
 type Observer interface {
+	// Asking is called when an attempt begins, with the upstream's name and what is asked for.
+	Asking(upstream, name string)
 	// Attempted is called when an attempt is over, with the context of the question.
 	Attempted(ctx context.Context, a Attempt)
 	// Changed is called when an upstream's breaker opens ("open") or closes ("closed"), why in words.
 	Changed(upstream string, c Class, state, why string)
 }
 
-// Status is what is known of all upstreams at one moment.
+// Status is what is known of all upstreams at one moment. Degraded means that some group of upstreams, each of which
+// can stand in for the others, has none that works.
 type Status struct {
 	Upstreams []UpstreamStatus `json:"upstreams"`
 	Held      int              `json:"held"`               // questions that wait for an upstream to come back

@@ -27,7 +27,7 @@ func redirectTo(base string) proxytest.Fault {
 func TestRedirectToStorage(t *testing.T) {
 	u := proxytest.New(t, proxytest.RedirectZips())
 	f, s := plainFile(goproxy.Zip), &sink{}
-	meta, err := source(t, u.URL).Fetch(t.Context(), f, s)
+	meta, err := newSource(t, u.URL).Fetch(t.Context(), f, s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestEachKindOfRedirect(t *testing.T) {
 			http.Redirect(w, r, other.URL+r.URL.EscapedPath(), code)
 		})))
 		for _, op := range operations() {
-			if err := op.do(t.Context(), source(t, u.URL)); err != nil {
+			if err := op.do(t.Context(), newSource(t, u.URL)); err != nil {
 				t.Errorf("%d, %s: %v", code, op.name, err)
 			}
 		}
@@ -70,7 +70,7 @@ func TestRedirectsEnd(t *testing.T) {
 		}
 		http.Redirect(w, r, fmt.Sprintf("%s?n=%d", r.URL.Path, n+1), http.StatusFound)
 	}))
-	h := source(t, u.URL)
+	h := newSource(t, u.URL)
 	for hops = 0; hops <= 10; hops++ {
 		if _, err := h.List(t.Context(), "example.com/m"); err != nil {
 			t.Errorf("%d redirects: %v", hops, err)
@@ -87,7 +87,7 @@ func TestRedirectsEnd(t *testing.T) {
 	loop := proxytest.New(t)
 	loop.Fail("*", proxytest.RedirectLoop())
 	for _, op := range operations() {
-		if got := kind(op.do(t.Context(), source(t, loop.URL))); got != "unavailable" {
+		if got := kind(op.do(t.Context(), newSource(t, loop.URL))); got != "unavailable" {
 			t.Errorf("a loop for %s: got %s", op.name, got)
 		}
 	}
@@ -96,7 +96,7 @@ func TestRedirectsEnd(t *testing.T) {
 func TestRedirectWithoutPlace(t *testing.T) {
 	u := proxytest.New(t)
 	u.Fail("*", proxytest.Status(302, "elsewhere\n"))
-	_, err := source(t, u.URL).List(t.Context(), "example.com/m")
+	_, err := newSource(t, u.URL).List(t.Context(), "example.com/m")
 	if got := kind(err); got != "unavailable" && got != "wrong" {
 		t.Errorf("got %s (%v)", got, err)
 	}
@@ -189,7 +189,7 @@ func TestCredentialsStay(t *testing.T) {
 		}
 		fmt.Fprint(w, `{"Version":"v1.0.0"}`)
 	})))
-	h := source(t, withUser(u.URL))
+	h := newSource(t, withUser(u.URL))
 	if _, err := h.Query(t.Context(), "example.com/plain", "main"); err != nil {
 		t.Fatal(err)
 	}
@@ -223,7 +223,7 @@ func TestSecretsAreNotShown(t *testing.T) {
 	var errs []error
 	gather := func(base string) {
 		for _, op := range operations() {
-			errs = append(errs, op.do(t.Context(), source(t, base)))
+			errs = append(errs, op.do(t.Context(), newSource(t, base)))
 		}
 	}
 	gather(withUser(refused.URL))
@@ -242,7 +242,7 @@ func TestSecretsAreNotShown(t *testing.T) {
 	for _, base := range []string{ // what no URL is
 		"http://bob:s3cr3t p@host", "http://bob:s3cr3t/x@host", "http://bob:s3cr3t@ho st", "http://bob:s3cr3t%zz@host", "://bob:s3cr3t@host",
 	} {
-		_, err := upstream.NewHTTP(base, http.DefaultTransport, upstream.DefaultTimeouts)
+		_, err := newPool(t, upstream.PoolOptions{}).Upstream(base, http.DefaultTransport, once)
 		if err == nil {
 			t.Errorf("%s was taken", base)
 		}
@@ -262,7 +262,7 @@ func TestHeadersOfARequest(t *testing.T) {
 	u := proxytest.New(t)
 	var once sync.Once
 	for _, op := range operations() {
-		if err := op.do(t.Context(), source(t, u.URL)); err != nil {
+		if err := op.do(t.Context(), newSource(t, u.URL)); err != nil {
 			t.Fatal(err)
 		}
 	}

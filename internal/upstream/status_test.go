@@ -30,7 +30,7 @@ var statuses = map[int]string{
 // "x,direct" goes around the proxy whenever it has trouble. Here only absence is absence, whatever is asked.
 func TestPeer2TrueStatuses(t *testing.T) {
 	u := proxytest.New(t)
-	h := source(t, u.URL)
+	h := newSource(t, u.URL)
 	for code, want := range statuses {
 		u.Heal()
 		u.Fail("*", proxytest.Status(code, "no luck\n"))
@@ -45,7 +45,7 @@ func TestPeer2TrueStatuses(t *testing.T) {
 // TestStatusFields has all that an error says, since clients get to see it.
 func TestStatusFields(t *testing.T) {
 	u := proxytest.New(t)
-	h := source(t, u.URL)
+	h := newSource(t, u.URL)
 	long := strings.Repeat("x", 5000)
 	tests := []struct {
 		name  string
@@ -89,7 +89,7 @@ func TestStatusFields(t *testing.T) {
 func TestBrokenWords(t *testing.T) {
 	u := proxytest.New(t)
 	u.Fail("*", proxytest.Status(404, "not found: really\n").And(proxytest.Close(4)))
-	_, err := source(t, u.URL).List(t.Context(), "example.com/plain")
+	_, err := newSource(t, u.URL).List(t.Context(), "example.com/plain")
 	if got := kind(err); got != "absent 404" {
 		t.Errorf("got %s (%v), want absent 404", got, err)
 	}

@@ -1,0 +1,549 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"hash/crc32"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"github.com/modhaven/modhaven/internal/goproxy"
+)
+
+const (
+	// leastPatience is for how long a question is repeated at least where upstreams work, more or less.
+	leastPatience = 30 * time.Second
+
+	backoffFirst = 100 * time.Millisecond
+	backoffMost  = 2 * time.Second
+	// inlinePause is the longest Retry-After that a question waits for; a longer one takes the upstream out of use.
+	inlinePause = 5 * time.Second
+	// sameAgain bounds what an upstream is asked for that it says it cannot make (500, 501): it mostly stays so.
+	sameAgain = 4
+)
+
+// A group is upstreams each of which can stand in for the others: entries of a list joined by '|'.
+type group struct {
+	pool    *Pool
+	members []*Upstream
+	onward  bool // the list goes on after it: when its last member says that a thing does not exist
+}
+
+// usable reports whether any of the group may be asked.
+func (g *group) usable(c Class) bool {
+	for _, u := range g.members {
+		if u.usable(c) {
+			return true
+		}
+	}
+	return false
+}
+
+// A question is one thing asked of a group until an upstream has given it, all have said that it does not exist, or
+// there is no hope. It may be asked on, when what came turned out wrong or broke off.
+type question struct {
+	g       *group
+	rq      request
+	private bool // never asked of two at once
+	stale   bool // there is an older answer: no upstream is asked twice, or waited for
+
+	prefix map[*Upstream]string // before the name, at some upstreams
+	tagBy  *Upstream            // who gave rq.etag
+
+	began   time.Time
+	asked   []asked // of each member, in the order in which they are asked
+	flying  int
+	flights []*flight
+	landed  chan landing
+	doubled bool // the slow one has been asked again
+	hedged  bool // another one has been asked because of a slow one
+}
+
+// asked is how far the question has come with one upstream.
+type asked struct {
+	u      *Upstream
+	tries  int
+	flying bool
+	final  error // absence or a refusal
+	err    error // the last trouble
+	after  time.Time
+	same   int             // answers that it cannot make it
+	wrong  map[uint64]bool // fingerprints of wrong bodies
+}
+
+// A flight is one attempt under way.
+type flight struct {
+	a      *asked
+	cancel context.CancelCauseFunc
+	began  time.Time
+	cause  string
+}
+
+type landing struct {
+	*flight
+	rep *reply
+	err error
+}
+
+func (g *group) ask(ctx context.Context, rq request, private bool) *question {
+	q := &question{g: g, rq: rq, private: private, stale: goproxy.HaveStale(ctx), began: time.Now()}
+	for _, u := range g.order() {
+		u.begin()
+		q.asked = append(q.asked, asked{u: u})
+	}
+	return q
+}
+
+// order returns the members in the order in which they are asked: a canary goes first for its share of the questions.
+func (g *group) order() []*Upstream {
+	first := -1
+	for i, u := range g.members {
+		if i > 0 && u.o.Weight > 0 && rand.N(100) < u.o.Weight {
+			first = i
+		}
+	}
+	if first < 0 {
+		return g.members
+	}
+	order := []*Upstream{g.members[first]}
+	for i, u := range g.members {
+		if i != first {
+			order = append(order, u)
+		}
+	}
+	return order
+}
+
+// run asks until there is a reply, or an error of the vocabulary.
+func (q *question) run(ctx context.Context) (*reply, error) {
+	q.landed = make(chan landing, 2+len(q.asked))
+	q.flights, q.hedged, q.doubled = nil, false, false
+	defer q.recall()
+	for {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if q.flying > 0 {
+			if rep, err := q.wait(ctx); rep != nil || err != nil {
+				return rep, err
+			}
+			continue
+		}
+		a, wait, hopeless := q.next()
+		switch {
+		case a != nil:
+			q.start(ctx, a, "")
+		case hopeless:
+			return nil, q.verdict()
+		case wait > 0:
+			q.sleep(ctx, wait)
+		default:
+			if !q.hold(ctx) {
+				return nil, q.verdict()
+			}
+		}
+	}
+}
+
+// next chooses whom to ask now. Without anyone it says how long to wait for that, or that there is no hope; else it
+// depends on an upstream coming back.
+func (q *question) next() (best *asked, wait time.Duration, hopeless bool) {
+	out := false
+	for i := range q.asked {
+		a := &q.asked[i]
+		switch {
+		case a.final != nil || a.flying || a.tries >= a.u.o.Attempts || a.same >= sameAgain:
+		case !a.u.usable(q.rq.class):
+			out = true
+		case best == nil || a.tries < best.tries:
+			best = a
+		}
+	}
+	switch {
+	case best == nil:
+		return nil, 0, !out || q.once()
+	case best.tries == 0:
+		return best, 0, false
+	case q.once(), time.Since(q.began) > max(q.g.pool.o.Patience, leastPatience):
+		return nil, 0, true
+	}
+	if wait = time.Until(best.after); wait > 0 {
+		return nil, wait, false
+	}
+	if !best.u.mayRetry(q.rq.class) {
+		return nil, backoffFirst + rand.N(backoffFirst*4), false
+	}
+	return best, 0, false
+}
+
+// once reports whether no upstream is asked twice or waited for: there is an older answer, or the list goes on.
+func (q *question) once() bool { return q.stale || q.goesOn() }
+
+// goesOn reports whether the list says to ask the next group, whatever others of this one said: its last member has answered
+// that the thing does not exist.
+func (q *question) goesOn() bool {
+	last := q.of(q.g.members[len(q.g.members)-1])
+	return q.g.onward && errors.As(last.final, new(*goproxy.NotFound))
+}
+
+// goingOn is trouble that does not keep the next group from being asked.
+type goingOn struct{ error }
+
+func (e goingOn) Unwrap() error { return e.error }
+
+// start sends an attempt off.
+func (q *question) start(ctx context.Context, a *asked, cause string) {
+	if cause == "" {
+		cause = q.causeOf(a)
+	}
+	fctx, cancel := context.WithCancelCause(ctx)
+	f := &flight{a: a, cancel: cancel, began: time.Now(), cause: cause}
+	a.tries++
+	a.flying = true
+	q.flying++
+	q.flights = append(q.flights, f)
+	rq, landed := q.rq, q.landed
+	rq.name = q.prefix[a.u] + rq.name
+	if a.u != q.tagBy {
+		rq.etag = ""
+	}
+	go func() {
+		rep, err := a.u.attempt(fctx, &rq, cause)
+		landed <- landing{f, rep, err}
+	}()
+}
+
+func (q *question) causeOf(a *asked) string {
+	switch {
+	case q.rq.from > 0:
+		return "resume"
+	case a.tries > 0:
+		return "retry"
+	case a == &q.asked[0]:
+		return "first"
+	}
+	return "next"
+}
+
+// wait waits for what is under way, and asks another, or the same again, when that takes too long.
+func (q *question) wait(ctx context.Context) (*reply, error) {
+	eldest := q.eldest()
+	hedge, doubt := eldest.a.u.patience(q.rq.class)
+	elapsed := time.Since(eldest.began)
+	var late <-chan time.Time
+	if d := q.tooLong(hedge, doubt); d > 0 {
+		t := time.NewTimer(max(d-elapsed, 0))
+		defer t.Stop()
+		late = t.C
+	}
+	bell := q.g.pool.bell()
+	if q.moveOn(ctx, eldest) {
+		return nil, nil
+	}
+	select {
+	case l := <-q.landed:
+		return q.land(ctx, l)
+	case <-late:
+		q.late(ctx, eldest, hedge > 0 && time.Since(eldest.began) >= hedge)
+	case <-bell:
+	case <-ctx.Done():
+	}
+	return nil, nil
+}
+
+func (q *question) eldest() *flight {
+	for _, f := range q.flights {
+		if f.a.flying {
+			return f
+		}
+	}
+	return nil
+}
+
+// tooLong returns after how long something is to be done about what is under way; 0 when nothing is left to do.
+func (q *question) tooLong(hedge, doubt time.Duration) time.Duration {
+	switch {
+	case q.flying > 1:
+		return 0
+	case !q.hedged && hedge > 0 && q.other() != nil:
+		return hedge
+	case !q.doubled && !q.stale:
+		return doubt
+	}
+	return 0
+}
+
+// other returns an upstream that has not been asked and may be, beside another; nil for a private module.
+func (q *question) other() *asked {
+	if q.private {
+		return nil
+	}
+	for i := range q.asked {
+		if a := &q.asked[i]; a.tries == 0 && !a.flying && a.final == nil && a.u.usable(q.rq.class) {
+			return a
+		}
+	}
+	return nil
+}
+
+// moveOn asks the next one where the upstream that is being asked has gone out of use meanwhile.
+func (q *question) moveOn(ctx context.Context, f *flight) bool {
+	if q.flying > 1 || f.a.u.usable(q.rq.class) {
+		return false
+	}
+	a := q.other()
+	if a != nil {
+		q.start(ctx, a, "next")
+	}
+	return a != nil
+}
+
+// late asks another upstream, else the same one again over a new connection.
+func (q *question) late(ctx context.Context, f *flight, hedge bool) {
+	a := q.other()
+	if hedge && !q.hedged && a != nil {
+		q.hedged = true
+		if a.u.mayHedge() {
+			q.start(ctx, a, "hedge")
+		}
+		return
+	}
+	q.doubled = true
+	if a != nil {
+		q.start(ctx, a, "next")
+		return
+	}
+	if a = f.a; a.tries < a.u.o.Attempts && a.u.usable(q.rq.class) && a.u.mayRetry(q.rq.class) {
+		a.u.renew()
+		q.start(ctx, a, "retry")
+	}
+}
+
+// land takes the outcome of an attempt.
+func (q *question) land(ctx context.Context, l landing) (*reply, error) {
+	q.flying--
+	q.flights = without(q.flights, l.flight)
+	a := l.a
+	a.flying = q.isFlying(a)
+	if l.err == nil {
+		q.recallAll(l.flight.began)
+		if l.rep.stream == nil {
+			l.cancel(nil)
+		} else {
+			end, cancel := l.rep.end, l.cancel
+			l.rep.end = func(n int64, err error) { end(n, err); cancel(nil) }
+		}
+		return l.rep, nil
+	}
+	l.cancel(nil)
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case a.final != nil:
+		return nil, nil
+	}
+	if errors.As(l.err, new(*changed)) { // the whole is asked for again, which is no repetition
+		a.tries--
+		q.fromStart()
+		return nil, nil
+	}
+	if absentOrRefused(l.err) {
+		a.final = l.err
+		for _, f := range q.flights {
+			if f.a == a {
+				f.cancel(errUnneeded)
+			}
+		}
+		return nil, nil
+	}
+	q.trouble(a, l.err)
+	if l.rep != nil && l.rep.body != nil {
+		q.mistrust(a, l.err, uint64(crc32.Checksum(l.rep.body, crc32c()))<<32|uint64(len(l.rep.body)))
+	}
+	return nil, nil
+}
+
+func without(fs []*flight, f *flight) []*flight {
+	var rest []*flight
+	for _, g := range fs {
+		if g != f {
+			rest = append(rest, g)
+		}
+	}
+	return rest
+}
+
+func (q *question) isFlying(a *asked) bool {
+	for _, f := range q.flights {
+		if f.a == a {
+			return true
+		}
+	}
+	return false
+}
+
+// trouble notes an attempt that failed and when it may be made again.
+func (q *question) trouble(a *asked, err error) {
+	a.err = err
+	ceiling := min(backoffMost, backoffFirst<<min(a.tries-1, 10))
+	a.after = time.Now().Add(rand.N(ceiling))
+	var u *goproxy.Unavailable
+	if !errors.As(err, &u) {
+		return
+	}
+	var code statusError
+	if errors.As(err, &code) && (code == http.StatusInternalServerError || code == http.StatusNotImplemented) {
+		a.same++
+	}
+	switch {
+	case u.RetryAfter > inlinePause:
+		a.u.pause(u.RetryAfter)
+	case u.RetryAfter > 0:
+		a.after = time.Now().Add(u.RetryAfter)
+	}
+}
+
+// mistrust notes wrong bytes. The same ones again are what the upstream has: it is not asked once more. Others were
+// spoilt on the way.
+func (q *question) mistrust(a *asked, err error, fingerprint uint64) {
+	var w *goproxy.Wrong
+	if !errors.As(err, &w) || w.HTML {
+		return
+	}
+	if a.wrong[fingerprint] {
+		a.final = err
+		return
+	}
+	if a.wrong == nil {
+		a.wrong = map[uint64]bool{}
+	}
+	a.wrong[fingerprint] = true
+}
+
+// recall ends what is still under way when the question is over.
+func (q *question) recall() {
+	q.recallAll(time.Time{})
+	left, landed := q.flying, q.landed
+	q.flying = 0
+	for i := range q.asked {
+		q.asked[i].flying = false
+	}
+	if left == 0 {
+		return
+	}
+	go func() {
+		for range left {
+			if l := <-landed; l.rep != nil && l.rep.end != nil {
+				l.rep.end(0, errUnneeded)
+			}
+		}
+	}()
+}
+
+// recallAll ends all attempts. Those that began before the one that was answered have lost against it.
+func (q *question) recallAll(won time.Time) {
+	for _, f := range q.flights {
+		if f.began.Before(won) {
+			f.cancel(errLost)
+		} else {
+			f.cancel(errUnneeded)
+		}
+	}
+}
+
+func (q *question) sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// hold waits until an upstream that the question needs is of use again. It is false when patience, which counts
+// from the beginning of the outage, is over, and where too many wait already.
+func (q *question) hold(ctx context.Context) bool {
+	left := time.Until(q.outage().Add(q.g.pool.o.Patience))
+	if left <= 0 || !q.g.pool.hold() {
+		return false
+	}
+	defer q.g.pool.unhold()
+	wanted := q.outOfUse()
+	for _, u := range wanted {
+		u.want(1)
+		defer u.want(-1)
+	}
+	over := time.NewTimer(left)
+	defer over.Stop()
+	back := false
+	err := goproxy.Aside(ctx, func() error {
+		for {
+			bell := q.g.pool.bell()
+			for _, u := range wanted {
+				back = back || u.usable(q.rq.class)
+			}
+			if back {
+				return nil
+			}
+			select {
+			case <-bell:
+			case <-over.C:
+				return nil
+			case <-ctx.Done():
+				return nil
+			}
+		}
+	})
+	return err == nil && (back || ctx.Err() != nil)
+}
+
+// outOfUse returns the upstreams without an answer that cannot be asked.
+func (q *question) outOfUse() (us []*Upstream) {
+	for i := range q.asked {
+		if a := &q.asked[i]; a.final == nil && !a.u.usable(q.rq.class) {
+			us = append(us, a.u)
+		}
+	}
+	return us
+}
+
+// outage returns when the last of them went out of use.
+func (q *question) outage() (last time.Time) {
+	for _, u := range q.outOfUse() {
+		if from, _ := u.outage(q.rq.class); from.After(last) {
+			last = from
+		}
+	}
+	return last
+}
+
+// verdict says what came of it when nobody gave it. It is absence only when all say so.
+func (q *question) verdict() error {
+	var absent *goproxy.NotFound
+	var failures []error
+	for i := range q.asked {
+		a := &q.asked[i]
+		var nf *goproxy.NotFound
+		switch {
+		case errors.As(a.final, &nf):
+			if absent == nil {
+				absent = nf
+			}
+		case a.final != nil:
+			failures = append(failures, a.final)
+		case a.err != nil:
+			failures = append(failures, a.err)
+		default:
+			_, err := a.u.outage(q.rq.class)
+			failures = append(failures, err)
+		}
+	}
+	switch {
+	case len(failures) == 0:
+		return absent
+	case q.goesOn():
+		return goingOn{join(failures)}
+	}
+	return join(failures)
+}

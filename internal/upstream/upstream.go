@@ -1,0 +1,323 @@
+package upstream
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/modhaven/modhaven/internal/goproxy"
+)
+
+const (
+	mostAttempts = 12
+	retryShare   = 0.20 // of the questions
+	retryFloor   = 3    // a second
+	hedgeShare   = 0.10
+)
+
+// An Upstream is one proxy and what is known of it. It is made by a Pool.
+type Upstream struct {
+	*site
+	pool    *Pool
+	o       goproxy.UpstreamOptions
+	renew   func()
+	limiter *limiter
+	asked   atomic.Int64 // when it was last of use, in Unix nanoseconds
+
+	mu       sync.Mutex // guards all below
+	classes  map[Class]*standing
+	retries  budget
+	hedges   budget
+	paused   time.Time // until when it asked not to be asked
+	checking bool
+	kick     chan struct{} // wakes its checks, which may be due sooner
+	checked  time.Time
+	healthy  bool
+	missed   int // checks that failed, one after the other
+	wanted   int // questions that wait for it
+}
+
+// A standing is what is known of one class of questions to one upstream.
+type standing struct {
+	breaker breaker
+	latency latency
+	good    known
+}
+
+// known is a file that the upstream gave, to see by it later whether it still gives what it should.
+type known struct {
+	name string
+	sum  [32]byte // of a small one
+}
+
+func newUpstream(p *Pool, s *site, o goproxy.UpstreamOptions) *Upstream {
+	share := retryShare
+	if o.Retries > 0 {
+		share = float64(o.Retries) / 100
+	}
+	o.Attempts = cmp.Or(o.Attempts, mostAttempts)
+	return &Upstream{
+		site: s, pool: p, o: o,
+		limiter: newLimiter(o.Concurrency),
+		classes: map[Class]*standing{Small: {}, Zip: {}, Sum: {}},
+		retries: newBudget(share, retryFloor),
+		hedges:  newBudget(hedgeShare, retryFloor),
+		kick:    make(chan struct{}, 1),
+		healthy: true,
+	}
+}
+
+// Name returns the address without credentials.
+func (u *Upstream) Name() string { return u.base }
+
+// usable reports whether it may be asked for files of a class now.
+func (u *Upstream) usable(c Class) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.out(c) == nil && !time.Now().Before(u.paused)
+}
+
+// out returns the open breaker that keeps it from being asked for files of a class, nil where none does. Who gives no
+// small files is not asked for others either, unless it has given any since. The caller holds mu.
+func (u *Upstream) out(c Class) *breaker {
+	own, small := &u.classes[c].breaker, &u.classes[Small].breaker
+	switch {
+	case !u.o.Breaker.Is(true):
+	case own.open:
+		return own
+	case small.open && own.lastSuccess.Before(small.since):
+		return small
+	}
+	return nil
+}
+
+// outage returns since when it is not usable, and why.
+func (u *Upstream) outage(c Class) (from time.Time, err *goproxy.Unavailable) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	b := u.out(c)
+	if b == nil {
+		return time.Now(), &goproxy.Unavailable{From: u.base, Reason: "it asked not to be asked until " + u.paused.Format(time.TimeOnly), RetryAfter: time.Until(u.paused)}
+	}
+	return b.since, &goproxy.Unavailable{From: u.base, Reason: b.why + " (out of use for " + since(b.since) + ")", RetryAfter: time.Second}
+}
+
+// want counts a question that waits for it to be usable: then it is checked often.
+func (u *Upstream) want(n int) {
+	u.mu.Lock()
+	u.wanted += n
+	u.mu.Unlock()
+	if n > 0 {
+		u.keepChecking()
+		select {
+		case u.kick <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// begin notes a new question.
+func (u *Upstream) begin() {
+	u.mu.Lock()
+	u.retries.asked()
+	u.hedges.asked()
+	u.mu.Unlock()
+	u.keepChecking()
+}
+
+// mayRetry spends one of the attempts that may be made again. Where the upstream is partly faulty, but gives at least half
+// of what it is asked for, there are as many as it takes.
+func (u *Upstream) mayRetry(c Class) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.retries.take(time.Now()) || u.classes[c].breaker.halfWell()
+}
+
+// mayHedge spends one of the questions that may be asked here because another is slow.
+func (u *Upstream) mayHedge() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.hedges.take(time.Now())
+}
+
+const (
+	hedgeUnknown = 500 * time.Millisecond // until enough is known
+	hedgeLeast   = 100 * time.Millisecond
+	hedgeMost    = 2 * time.Second
+	doubtUnknown = time.Second
+	doubtZip     = 3 * time.Second
+	doubtLeast   = 300 * time.Millisecond
+)
+
+// patience returns after how long without an answer another upstream is asked too (0: never), and after how long
+// this one is asked again, over a new connection.
+func (u *Upstream) patience(c Class) (hedge, doubt time.Duration) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	l := &u.classes[c].latency
+	first := u.timeouts.First
+	switch {
+	case l.known():
+		hedge = min(max(l.p95, hedgeLeast), hedgeMost)
+		doubt = min(max(3*l.p95, doubtLeast), first)
+	case c == Zip:
+		doubt = min(doubtZip, first)
+	default:
+		hedge, doubt = hedgeUnknown, min(doubtUnknown, first)
+	}
+	if u.o.HedgeAfter > 0 && hedge > 0 {
+		hedge = u.o.HedgeAfter
+	}
+	if !u.o.Hedge.Is(true) {
+		hedge = 0
+	}
+	return hedge, doubt
+}
+
+// Why an attempt is given up: another one was faster than one that had begun before it, or nobody needs it.
+var (
+	errLost     = errors.New("another upstream was faster")
+	errUnneeded = errors.New("not needed any more")
+)
+
+// attempt asks once, in turn, and notes what comes of it. The reply of a request that streams ends with its stream.
+func (u *Upstream) attempt(ctx context.Context, rq *request, why string) (*reply, error) {
+	if err := u.limiter.acquire(ctx); err != nil {
+		return nil, err
+	}
+	at := &attempt{u: u, ctx: ctx, rq: rq, begin: time.Now(), note: Attempt{Upstream: u.base, Class: rq.class, Name: rq.name, Cause: why}}
+	u.pool.o.Observer.Asking(u.base, rq.name)
+	rep, err := u.exchange(ctx, rq, at.first)
+	if err == nil && rep.stream != nil {
+		rep.by = u
+		rep.end = func(n int64, err error) {
+			rep.stream.Close()
+			at.note.Bytes = n
+			at.end(err)
+		}
+		return rep, nil
+	}
+	if rep != nil {
+		at.note.Bytes = int64(len(rep.body))
+		if rq.constant {
+			at.sum = sha256.Sum256(rep.body)
+		}
+		rep.by = u
+	}
+	at.end(err)
+	return rep, err
+}
+
+// An attempt is one under way.
+type attempt struct {
+	u     *Upstream
+	ctx   context.Context
+	rq    *request
+	begin time.Time
+	note  Attempt
+	sum   [32]byte // of what came, where it will be the same for ever
+}
+
+func (a *attempt) first() { a.note.First = time.Since(a.begin) }
+
+// end notes how it ended.
+func (a *attempt) end(err error) {
+	a.u.limiter.release()
+	a.note.Took = time.Since(a.begin)
+	a.note.Err = err
+	a.note.Failure, a.note.Status = label(a.ctx, err)
+	a.u.judge(a)
+	if err == nil {
+		a.u.remember(a)
+	}
+	a.u.pool.o.Observer.Attempted(a.ctx, a.note)
+}
+
+// judge draws conclusions from an attempt.
+func (u *Upstream) judge(a *attempt) {
+	now := time.Now()
+	n := &a.note
+	lost := errors.Is(context.Cause(a.ctx), errLost) && n.Failure == canceled
+	switch {
+	case n.First > 0:
+		u.limiter.well(now, n.First)
+	case n.Failure == "throttled", n.Failure == "timeout", n.Status == 503:
+		u.limiter.overloaded(now)
+	}
+	u.mu.Lock()
+	st := u.classes[n.Class]
+	if n.First > 0 {
+		st.latency.add(n.First)
+	} else if lost {
+		st.latency.add(n.Took)
+	}
+	opened := false
+	switch {
+	case lost && n.First == 0:
+		n.Failure = "lost"
+		n.Err = &goproxy.Unavailable{From: u.base, Reason: "no answer within " + n.Took.Round(time.Millisecond).String() + "; another one was faster"}
+		opened = st.breaker.failure(now, "no answer within "+n.Took.Round(time.Millisecond).String())
+	case n.Failure == canceled, n.Failed() && n.Bytes >= muchProgress && n.Failure != "wrong":
+	case n.Failed():
+		opened = st.breaker.failure(now, reasonOf(n.Err))
+	default:
+		st.breaker.success(now)
+	}
+	u.mu.Unlock()
+	if opened {
+		u.opened(n.Class)
+	}
+}
+
+// muchProgress is how many bytes a body must have had for its breaking off to be no sign of an outage.
+const muchProgress = 256 << 10
+
+// opened tells of a breaker that opened.
+func (u *Upstream) opened(c Class) {
+	u.mu.Lock()
+	why := u.classes[c].breaker.why
+	u.mu.Unlock()
+	u.pool.o.Log.Warn("the upstream is out of use", "upstream", u.base, "for", string(c), "why", why)
+	u.pool.o.Observer.Changed(u.base, c, "open", why)
+	u.pool.ring()
+	u.keepChecking()
+}
+
+// pause keeps it from being asked for d, as it asked.
+func (u *Upstream) pause(d time.Duration) {
+	if !u.o.Breaker.Is(true) {
+		return
+	}
+	u.mu.Lock()
+	u.paused = time.Now().Add(d)
+	u.mu.Unlock()
+	time.AfterFunc(d, u.pool.ring)
+}
+
+func (u *Upstream) status() UpstreamStatus {
+	s := UpstreamStatus{Name: u.base, Classes: map[Class]ClassStatus{}}
+	s.InFlight, s.Waiting, s.Limit = u.limiter.now()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	s.Healthy, s.Checked, s.Retries = u.healthy, u.checked, u.retries.tokens
+	if time.Now().Before(u.paused) {
+		s.Paused = u.paused
+	}
+	for c, st := range u.classes {
+		b := &st.breaker
+		cs := ClassStatus{State: "closed", Since: b.since, Attempts: b.attempts, Failures: b.failures, LastError: b.why,
+			P50: st.latency.p50, P95: st.latency.p95, P99: st.latency.p99}
+		if b.open {
+			cs.State = "open"
+			if b.passes > 0 {
+				cs.State = "half-open"
+			}
+		}
+		s.Classes[c] = cs
+	}
+	return s
+}
