@@ -22,7 +22,8 @@ func (c *Config) problem(key, format string, args ...any) error {
 // error joins one *Error for each thing that is wrong. It opens nothing: whether files
 // exist and addresses answer is seen at the start.
 func (c *Config) Check() error {
-	return errors.Join(c.checkListen(), c.checkTLS(), c.checkUpstreams(), c.checkSumDB(), c.checkState())
+	return errors.Join(c.checkListen(), c.checkTLS(), c.checkUpstreams(), c.checkOptions(),
+		c.checkSumDB(), c.checkState(), c.checkDNS(), c.checkOTLP())
 }
 
 func (c *Config) checkListen() error {
@@ -66,17 +67,26 @@ func (c *Config) checkUpstreams() error {
 	if err := c.checkMask("upstreams", c.Upstreams, entries(c.Upstreams)); err != nil {
 		return err
 	}
+	offline := c.isOffline()
+	if offline && c.Upstreams == "" {
+		return nil // what the go command of this machine would ask is not asked
+	}
 	e, err := c.effectiveUpstreams()
 	if err != nil {
 		return err
 	}
-	if e.ups[0].URL != goproxy.Direct {
+	if offline || e.ups[0].URL != goproxy.Direct {
 		return nil
 	}
 	if e.from != "" {
 		return c.problem("upstreams", "%s is direct alone, and fetching from version control is not available in this version; set upstreams to a proxy or to off", e.from)
 	}
 	return c.problem("upstreams", "direct alone cannot work: fetching from version control is not available in this version; give a proxy or off")
+}
+
+func (c *Config) checkOptions() error {
+	_, err := c.UpstreamOptions()
+	return err
 }
 
 func (c *Config) checkSumDB() error {

@@ -145,6 +145,18 @@ func TestWarnings(t *testing.T) {
 		{map[string]string{"upstreams": "https://a.example,default", "failover": "any", "private": "corp.example"}, nil},
 		{map[string]string{"upstreams": "https://a.example,default", "failover": "any"}, []string{
 			"failover is any and private is empty, so every module counts as public: while https://a.example is out of reach the names it guards are asked of https://proxy.golang.org; list them in private"}},
+		{map[string]string{"upstreams": "https://a.example|https://b.example|https://c.example,direct", "upstream-options": "a.example weight=60;b.example weight=40"}, nil},
+		{map[string]string{"upstreams": "https://a.example|direct", "upstream-options": "* weight=0"}, nil},
+		{map[string]string{"upstreams": "https://u:p@a.example|direct", "upstream-options": "a.example weight=10"}, []string{
+			"the weight of https://…@a.example has no effect: weights share the questions out among upstreams that '|' joins, and it is joined to none"}},
+		{map[string]string{"upstreams": "https://a.example|https://b.example,https://c.example", "failover": "any", "private": "x", "upstream-options": "* weight=60"}, []string{
+			"the weights of https://a.example and those that '|' joins to it come to 120 percent, and there are 100 to share out",
+			"the weight of https://c.example has no effect: weights share the questions out among upstreams that '|' joins, and it is joined to none"}},
+		{map[string]string{"upstreams": "http://a.example|http://127.0.0.1:1", "upstream-options": "* bearer-file=b ca=c"}, []string{
+			"what bearer-file and headers-file send to http://a.example goes through the network unencrypted; use https",
+			"ca, cert and key have no effect on http://a.example, which is not asked over https",
+			"ca, cert and key have no effect on http://127.0.0.1:1, which is not asked over https"}},
+		{map[string]string{"upstreams": "https://u:p@a.example,default", "offline": "on", "upstream-options": "* weight=60"}, nil},
 	} {
 		c, err := Load(Sources{Flags: tt.flags, GoEnv: DefaultGoEnv()})
 		if err != nil {

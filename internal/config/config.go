@@ -44,6 +44,48 @@ type Config struct {
 	// this version: it repeats the 404 of the entry before it.
 	Upstreams string `key:"upstreams" arg:"LIST" empty:"the GOPROXY of this machine"`
 
+	// Options of single upstreams, one upstream a line. A line is the upstream's address as
+	// it stands in `upstreams`, without the user and the password if you like, or `*` for all
+	// of them; then options NAME=VALUE with blanks between. In a file:
+	//
+	//	upstream_options: |
+	//	  https://goproxy.corp.example ca=/etc/ssl/corp.pem bearer-file=/run/secrets/goproxy
+	//	  https://proxy.golang.org proxy=http://proxy.corp.example:3128
+	//	  * attempts=3
+	//
+	// In a flag or a variable `;` stands for the end of a line. A value with blanks or a `;`
+	// stands in double quotes. Lines that begin with `#` are comments. What is set for an
+	// upstream itself goes before what is set for `*`. An upstream that stands in the list by
+	// the name of a list (`default`, `cn`) is meant by its address. Relative files are below
+	// the working directory. The options:
+	//
+	//   - `ca=FILE`: further certificate authorities to trust, in PEM.
+	//   - `cert=FILE`, `key=FILE`: a client certificate and its private key, in PEM.
+	//   - `proxy=URL`: the HTTP proxy to go through, http:// or https://, where it needs them
+	//     with user and password; `direct` for none. Else HTTPS_PROXY and its like count.
+	//   - `bearer-file=FILE`: a file with a token that is sent as `Authorization: Bearer`.
+	//   - `headers-file=FILE`: a file with lines `Name: value`, added to each request.
+	//   - `netrc=on|off`: whether a user and a password come from netrc where there are none else.
+	//   - `weight=0..100`: percent of the questions that this upstream is asked first, of those
+	//     that `|` joins. With 0 the order of the list alone counts.
+	//   - `dial`, `tls`, `first`, `zip`, `idle`: durations; how long may pass until the connection,
+	//     until its encryption, until the first byte of an answer, until that of a zip, and
+	//     between the bytes of a body.
+	//   - `min-speed=SIZE|off`: bytes a second below which a download counts as hanging.
+	//   - `attempts=1..100`: how often one question is asked of it at most, the first time included.
+	//   - `retries=0..1000`: percent of the questions that may be asked again.
+	//   - `hedge=on|off`: whether a slow answer is asked of the next upstream too, and the first
+	//     one taken.
+	//   - `hedge-after=DURATION`: when an answer counts as slow, in place of what is usual for
+	//     the upstream.
+	//   - `concurrency=4..1024`: how many requests are under way at once at most.
+	//   - `check=DURATION|off`: the time between two health checks.
+	Options string `key:"upstream-options" arg:"OPTIONS" lines:"true"`
+
+	// Whether nothing but what is stored is served. With `on` it is as if `upstreams` were
+	// `off`, while the list and its options may stay in place.
+	Offline string `key:"offline" arg:"SWITCH" default:"off" oneof:"off on"`
+
 	// The checksum database to serve and to ask, with the syntax of GOSUMDB. It is a
 	// name, or a verifier key, either followed by an address; or `off`. When empty it is the
 	// GOSUMDB that the go command of this machine would use.
@@ -77,6 +119,15 @@ type Config struct {
 	// the older answer is given and marked stale; the question to upstream goes on.
 	RefreshBudget time.Duration `key:"refresh-budget" arg:"DURATION" default:"3s" min:"1ms"`
 
+	// How often lists of versions and @latest that are in use are asked again in the
+	// background. So clients need not wait for those; 0 means never.
+	ListRefresh time.Duration `key:"list-refresh" arg:"DURATION" default:"30s" min:"0s"`
+
+	// How long a request may wait for an upstream to come back, counted from the start of
+	// the outage. Within this time the client sees a slow answer in place of a failure; 0
+	// means that nothing waits. `modhaven exec` waits for 5 minutes where this is not set.
+	Patience time.Duration `key:"patience" arg:"DURATION" default:"45s" min:"0s"`
+
 	// How many files are fetched from upstream at once. Further ones wait their turn;
 	// files that are stored never wait.
 	Fills int `key:"fills" arg:"N" default:"128" min:"1" max:"65536"`
@@ -96,11 +147,30 @@ type Config struct {
 	// refused at once; running answers and downloads may finish within this time.
 	Drain time.Duration `key:"drain" arg:"DURATION" default:"30s" min:"0s"`
 
+	// The DNS servers to ask for the addresses of upstreams. Each is HOST or HOST:PORT, with
+	// commas between; the port is 53 where there is none. When empty they are the system's.
+	DNS string `key:"dns" arg:"LIST" empty:"the system's"`
+
+	// Whether /metrics is served. It is open to whoever reaches the address.
+	Metrics string `key:"metrics" arg:"SWITCH" default:"on" oneof:"on off"`
+
+	// Where traces and metrics are sent. It is an address that takes OTLP over HTTP, such as
+	// http://127.0.0.1:4318; credentials go into the variable OTEL_EXPORTER_OTLP_HEADERS.
+	// When empty no telemetry leaves this machine.
+	OTLP string `key:"otlp" arg:"URL" empty:"nowhere"`
+
+	// What share of the traces is kept, in percent. It counts where `otlp` is set.
+	OTLPSample int `key:"otlp-sample" arg:"PERCENT" default:"100" min:"0" max:"100"`
+
 	// The least severe events that are logged. The log goes to standard error.
 	LogLevel string `key:"log-level" arg:"LEVEL" default:"info" oneof:"debug info warn error"`
 
 	// The form of the log: lines for people or JSON for programs.
 	LogFormat string `key:"log-format" arg:"FORMAT" default:"text" oneof:"text json"`
+
+	// Whether each request is logged when it is answered, one line at level info. The line
+	// has the id of the trace; it is JSON where `log_format` says so.
+	AccessLog string `key:"access-log" arg:"SWITCH" default:"off" oneof:"off on"`
 
 	origin map[string]Origin // by key name; a missing one is the default
 	bad    map[string]bool   // keys that a source gave a bad value; theirs is not what was meant
@@ -109,6 +179,9 @@ type Config struct {
 
 // Origin returns where the value of the named key came from.
 func (c *Config) Origin(name string) Origin { return c.origin[name] }
+
+// IsSet reports whether any source has set the named key, be it to its default.
+func (c *Config) IsSet(name string) bool { return c.origin[name].Kind != FromDefault }
 
 // GoEnv returns the go command's settings that stand in for empty keys.
 func (c *Config) GoEnv() *GoEnv { return c.goEnv }

@@ -90,6 +90,9 @@ func spellings(spell func(Key) string) []string {
 	return all
 }
 
+// hasLines reports whether the value may have several lines.
+func (k Key) hasLines() bool { return k.field.Tag.Get("lines") != "" }
+
 func (k Key) value(c *Config) reflect.Value {
 	return reflect.ValueOf(c).Elem().FieldByIndex(k.field.Index)
 }

@@ -109,6 +109,8 @@ func TestEveryKey(t *testing.T) {
 		"listen": "127.0.0.1:8", "state": "/s", "upstreams": "https://a|direct", "sumdb": "off", "private": "corp.example",
 		"failover": "any", "auth": "none", "tls-cert": "/c", "tls-key": "/k", "fresh": "7m", "refresh-budget": "8s",
 		"fills": "9", "idle": "10s", "memory": "11KiB", "connections": "12", "drain": "13s", "log-level": "warn", "log-format": "json",
+		"upstream-options": "https://proxy.golang.org attempts=3", "offline": "on", "list-refresh": "14s", "patience": "15s", "dns": "192.0.2.53",
+		"metrics": "off", "otlp": "http://127.0.0.1:4318", "otlp-sample": "16", "access-log": "on",
 	}
 	for _, k := range Keys() {
 		v := values[k.Name]
@@ -157,6 +159,14 @@ func TestLoadErrors(t *testing.T) {
 			`--fills: "0" is not a whole number from 1 to 65536`,
 			`--memory: "-1B" is not a size; write a whole number and a unit (B, KiB, MiB, GiB), such as 16MiB`,
 			`--connections: "1000001" is not a whole number from 1 to 1000000`,
+		}},
+		{"switches", Sources{Flags: map[string]string{"offline": "yes", "metrics": "", "access-log": "debug", "otlp-sample": "101", "patience": "-1s", "list-refresh": "x"}}, []string{
+			`--offline: "yes" is not allowed; it is one of: off, on`,
+			`--list-refresh: "x" is not a duration; write a number and a unit (ms, s, m, h), such as 90s or 1m30s`,
+			`--patience: "-1s" is too little; the least is 0s`,
+			`--metrics: "" is not allowed; it is one of: on, off`,
+			`--otlp-sample: "101" is not a whole number from 0 to 100`,
+			`--access-log: "debug" is not allowed; it is one of: off, on`,
 		}},
 		{"duplicate", Sources{File: write(t, "fills: 1\n# again\nfills: 2\n")}, []string{
 			`modhaven.yaml:3: fills stands twice; it is in line 1 already`}},

@@ -15,14 +15,20 @@ func (k Key) masked(text string) string {
 		return MaskList(text)
 	case "sumdb":
 		return maskSumDB(text)
+	case "upstream-options":
+		return maskOptions(text)
+	case "otlp":
+		return maskURL(text)
 	}
 	return text
 }
 
 // quote is the text for a message: masked, quoted and not endless.
-func quote(k Key, text string) string {
+func quote(k Key, text string) string { return shortQuote(k.masked(text)) }
+
+// shortQuote quotes what is masked already, the beginning of it where it is long.
+func shortQuote(text string) string {
 	const most = 200
-	text = k.masked(text)
 	if len(text) > most {
 		text = strings.ToValidUTF8(text[:most], "") + "…"
 	}
@@ -59,6 +65,14 @@ func maskSumDB(spec string) string {
 		f[i] = maskAddress(f[i])
 	}
 	return strings.Join(f, " ")
+}
+
+// maskURL masks a text that should be one address.
+func maskURL(text string) string {
+	if !maskable([]string{text}) {
+		return maskAll(text)
+	}
+	return maskAddress(text)
 }
 
 // mask is what goproxy.Redact writes in place of a user and a password.

@@ -47,10 +47,24 @@ func (c *Config) effectiveText(k Key) (text, from string) {
 
 // yamlText writes a value so that it is read as the same text again.
 func yamlText(s string) string {
-	if isPlain(s) {
+	switch {
+	case isPlain(s):
 		return s
+	case isBlock(s):
+		return "|-\n  " + strings.ReplaceAll(s, "\n", "\n  ")
 	}
 	return strconv.Quote(s)
+}
+
+// isBlock reports whether s is well read as a block of lines: there are several, each
+// begins with something, and none has what YAML could take for the end of a line.
+func isBlock(s string) bool {
+	for line := range strings.SplitSeq(s, "\n") {
+		if line == "" || line[0] == ' ' || strings.ContainsFunc(line, func(r rune) bool { return (r < ' ' || r > '~') && r != '…' }) {
+			return false
+		}
+	}
+	return strings.Contains(s, "\n")
 }
 
 // isPlain reports whether YAML takes s for itself without quotes: it begins with a letter,

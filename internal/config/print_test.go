@@ -24,7 +24,7 @@ func TestPrint(t *testing.T) {
 	c, err := Load(Sources{
 		File:    file,
 		Environ: []string{"MODHAVEN_UPSTREAMS=https://me:secret@proxy.corp.example/go,https://proxy.golang.org|direct"},
-		Flags:   map[string]string{"state": `/a b\c: d`, "fresh": "60s"},
+		Flags:   map[string]string{"state": `/a b\c: d`, "fresh": "60s", "upstream-options": "proxy.corp.example/go  proxy=http://me:secret@proxy:1 ca=\"/a b\" ; * attempts=2"},
 		GoEnv:   DefaultGoEnv(),
 	})
 	if err != nil {
@@ -37,6 +37,9 @@ func TestPrint(t *testing.T) {
 		"# From: environment MODHAVEN_UPSTREAMS.\nupstreams: \"https://…@proxy.corp.example/go,https://proxy.golang.org|direct\"\n",
 		"# From: flag --state.\nstate: \"/a b\\\\c: d\"\n",
 		"# From: flag --fresh.\nfresh: 1m\n",
+		"# From: flag --upstream-options.\nupstream_options: |-\n  proxy.corp.example/go proxy=http://…@proxy:1 ca=\"/a b\"\n  * attempts=2\n",
+		"# From: default.\noffline: off\n",
+		"# From: default.\notlp: \"\"\n",
 		"# The address to listen on, HOST:PORT.\n# From: default.\nlisten: 127.0.0.1:3000\n",
 	} {
 		if !strings.Contains(got, want) {
@@ -113,6 +116,13 @@ func TestErrorsMask(t *testing.T) {
 		{Flags: map[string]string{"sumdb": "sum.golang.org ftp://me:secret@host"}},
 		{Flags: map[string]string{"sumdb": "nonsense https://me:secret@host"}},
 		{Flags: map[string]string{"sumdb": "sum.golang.org https://me:secret@host more"}},
+		{Flags: map[string]string{"upstream-options": "* proxy=http://me:secret@host\x00"}},
+		{Flags: map[string]string{"upstream-options": "https://me:secret@host ca=\""}},
+		{Flags: map[string]string{"upstream-options": "\"https://me:secret@host"}},
+		{Flags: map[string]string{"upstream-options": "https://me:secret@host"}},
+		{Flags: map[string]string{"upstream-options": "* attempts=secret@host"}},
+		{Flags: map[string]string{"otlp": "https://me:secret@host\x00"}},
+		{Flags: map[string]string{"otlp": "https://me:secret@host"}},
 		{File: write(t, "upstreams: 'https://me:secret@host\nfills: 1\n")},
 		{File: write(t, "upstreams: {https://me:secret@host\n")},
 	} {
@@ -133,6 +143,7 @@ func FuzzYAML(f *testing.F) {
 	for _, s := range []string{
 		"", "listen: 127.0.0.1:3000\n", "fills: 1\nfills: 2", "private: |\n  a\n", "sumdb: 'off'", "state: \"\\u00e9 # x\"", "a: [1", "? x\n: y",
 		"---\n--- \n", "upstreams: https://u:p@h|direct\n", "private: \"\\ta\"", "<<: *x", "private: null\nstate: ~", "private: -", "private: \"a: b\"", "\ufeffauth: none",
+		"upstream_options: |\n  # x\n  https://u:p@a ca=\"/b c\"\n\n  * hedge=on;x\n", "upstream_options: \"a x=1;#b\\u00a0\"", "upstream_options: >-\n  a\n\n  b",
 	} {
 		f.Add([]byte(s))
 	}

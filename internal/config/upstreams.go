@@ -19,14 +19,20 @@ type effective struct {
 }
 
 // UpstreamList returns the upstreams to use: those of the key, else the machine's
-// GOPROXY without entries that are this server. The error is an *Error.
+// GOPROXY without entries that are this server; off alone where offline is on. The error
+// is an *Error.
 func (c *Config) UpstreamList() ([]goproxy.Upstream, error) {
+	if c.isOffline() {
+		return []goproxy.Upstream{{URL: goproxy.Off}}, nil
+	}
 	e, err := c.effectiveUpstreams()
 	return e.ups, err
 }
 
-// UpstreamText returns the list of UpstreamList as text, with its secrets, and where it
-// came from in words for people.
+func (c *Config) isOffline() bool { return c.Offline == "on" }
+
+// UpstreamText returns the list as text, with its secrets, and where it came from in words
+// for people. It is that of UpstreamList, unless offline is on: then it is the one in place.
 func (c *Config) UpstreamText() (list, from string) {
 	e, _ := c.effectiveUpstreams()
 	return e.list, e.from
@@ -178,7 +184,7 @@ func (c *Config) SumDBText() (spec, from string) {
 func (c *Config) SumDBMirrors() []string {
 	db, err := c.SumDatabase()
 	known, _ := goproxy.ParseSumDB(goproxy.DefaultSumDB)
-	if err != nil || db.Key != known.Key || db.URL == goproxy.CNMirror || !c.usesCN() {
+	if err != nil || db.Key != known.Key || db.URL == goproxy.CNMirror || !c.usesCN() || c.isOffline() {
 		return nil
 	}
 	return []string{goproxy.CNMirror}

@@ -13,7 +13,12 @@ import (
 // set parses text as the key's type into c. On a problem c is as before.
 func (k Key) set(c *Config, text string) *Message {
 	text = strings.TrimSpace(text)
-	if !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
+	isControl := unicode.IsControl
+	if k.hasLines() {
+		text = tidyLines(text)
+		isControl = func(r rune) bool { return r != '\n' && unicode.IsControl(r) }
+	}
+	if !utf8.ValidString(text) || strings.ContainsFunc(text, isControl) {
 		return message("%s has a control character or is not UTF-8", quote(k, text))
 	}
 	switch v := k.value(c); v.Interface().(type) {
@@ -28,6 +33,19 @@ func (k Key) set(c *Config, text string) *Message {
 	default:
 		panic("config: no parser for the type of " + k.Name)
 	}
+}
+
+// tidyLines returns the lines of text that say something: no comments, no blanks around
+// them, and a space for each tab.
+func tidyLines(text string) string {
+	var lines []string
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(strings.ReplaceAll(line, "\t", " "))
+		if line != "" && line[0] != '#' {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 func (k Key) setString(v reflect.Value, text string) *Message {

@@ -17,7 +17,7 @@ type UpstreamOptions struct {
 	Dial, TLS, First, Zip, Idle time.Duration // dial, tls, first, zip, idle: deadlines of progress
 	MinSpeed                    int           // min-speed: bytes a second below which a body hangs; negative: none
 	Attempts                    int           // attempts: most of one question, with the first
-	Retries                     int           // retries: percent of the questions that may be asked again
+	Retries                     int           // retries: percent of the questions that may be asked again; negative: none
 	Hedge                       Switch        // hedge: whether slow answers are asked of the next upstream too
 	HedgeAfter                  time.Duration // hedge-after: in place of the upstream's own p95
 	Concurrency                 int           // concurrency: most requests at once
