@@ -141,7 +141,7 @@ func (h *host) good(now time.Time) (addrs []netip.Addr) {
 // what comes later is for the cache.
 func (r *Resolver) refresh(h *host, f *flight) {
 	answers := make(chan answer, len(families))
-	var answered atomic.Bool
+	var answered atomic.Pointer[string]
 	for i := range families {
 		go func() { answers <- r.ask(h.name, i, &answered) }()
 	}
@@ -204,23 +204,23 @@ type try struct {
 }
 
 // ask asks for one family, going round the servers. Absence is an answer: one more server is asked, and none where
-// the other family has addresses.
-func (r *Resolver) ask(name string, family int, answered *atomic.Bool) answer {
+// the same one has given addresses of the other family, by which answered names it.
+func (r *Resolver) ask(name string, family int, answered *atomic.Pointer[string]) answer {
 	servers := r.servers()
 	a := answer{family: family}
 	for i := range dnsTries {
 		server := servers[i%len(servers)]
 		addrs, err := r.try(server, families[family], name)
 		if err == nil && len(addrs) > 0 {
-			answered.Store(true)
+			answered.Store(&server)
 			return answer{family: family, addrs: addrs}
 		}
 		a.tries = append(a.tries, try{server, err})
-		last := a.absent
-		if absent(err) {
-			a.absent, last = true, last || answered.Load()
+		if a.absent {
+			break
 		}
-		if last {
+		a.absent = absent(err)
+		if by := answered.Load(); a.absent && by != nil && *by == server {
 			break
 		}
 	}
