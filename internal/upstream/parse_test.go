@@ -1,9 +1,11 @@
 package upstream
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -110,6 +112,16 @@ func TestParseHeaders(t *testing.T) {
 		if _, err := parseHeaders(s); err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: got %v, want %q", s, err, want)
 		}
+	}
+}
+
+// TestProxyErrorIsMasked: net/http's own has the variable's value in it.
+func TestProxyErrorIsMasked(t *testing.T) {
+	proxy := masked(func(*http.Request) (*url.URL, error) {
+		return nil, errors.New(`invalid proxy address "http://u:secret@%zz"`)
+	})
+	if _, err := proxy(nil); err == nil || strings.Contains(err.Error(), "secret") {
+		t.Errorf("got %v", err)
 	}
 }
 

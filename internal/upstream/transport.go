@@ -154,7 +154,7 @@ func authorities(name string) (*x509.CertPool, error) {
 func proxyFunc(addr string) (func(*http.Request) (*url.URL, error), error) {
 	switch addr {
 	case "":
-		return environmentProxy, nil
+		return masked(http.ProxyFromEnvironment), nil
 	case "direct":
 		return nil, nil
 	}
@@ -172,13 +172,15 @@ func proxyFunc(addr string) (func(*http.Request) (*url.URL, error), error) {
 	return nil, fmt.Errorf("proxy %s: the scheme %s is not known; write http://, https:// or socks5://", goproxy.Redact(addr), u.Scheme)
 }
 
-// environmentProxy is http.ProxyFromEnvironment, the error of which has the password in it.
-func environmentProxy(req *http.Request) (*url.URL, error) {
-	u, err := http.ProxyFromEnvironment(req)
-	if err != nil {
-		return nil, errors.New("HTTP proxy: HTTPS_PROXY or HTTP_PROXY cannot be read as an address; write http://HOST:PORT")
+// masked is a proxy function whose error does not have the address in it, and with that perhaps a password.
+func masked(proxy func(*http.Request) (*url.URL, error)) func(*http.Request) (*url.URL, error) {
+	return func(req *http.Request) (*url.URL, error) {
+		u, err := proxy(req)
+		if err != nil {
+			return nil, errors.New("HTTP proxy: HTTPS_PROXY or HTTP_PROXY cannot be read as an address; write http://HOST:PORT")
+		}
+		return u, nil
 	}
-	return u, nil
 }
 
 // A ProxyError says that an HTTP proxy refused to connect to an upstream.
