@@ -15,16 +15,16 @@ import (
 )
 
 // Credentials is an http.RoundTripper that adds to a request what one upstream wants to see: the user and password
-// of its address, else a token from a file, else what netrc has, and further headers. A RoundTripper runs on every
-// redirect: nothing is added where scheme, host and port are not those of the upstream. No error has a
+// of its address, else a token from a file, else what netrc has, and further headers from a file, which replace others of
+// their names. A RoundTripper runs on every redirect: nothing is added where scheme, host and port are not those of the upstream. No error has a
 // secret in it.
 type Credentials struct {
 	next http.RoundTripper
 	base *url.URL // with the user
 
-	bearer  *file[string]
-	headers *file[http.Header]
-	netrc   *file[[]netrcEntry]
+	bearer  *watchedFile[string]
+	headers *watchedFile[http.Header]
+	netrc   *watchedFile[[]netrcEntry]
 }
 
 // NewCredentials returns what goes with requests to the upstream at base, over next. The files of o are read now, and
@@ -54,7 +54,7 @@ func NewCredentials(base string, o goproxy.UpstreamOptions, next http.RoundTripp
 
 // RoundTrip implements http.RoundTripper. An Authorization that req has already stays.
 func (c *Credentials) RoundTrip(req *http.Request) (*http.Response, error) {
-	if !sameOrigin(req.URL, c.base) {
+	if !ofOneOrigin(req.URL, c.base) {
 		return c.next.RoundTrip(req)
 	}
 	req = req.Clone(req.Context())
@@ -100,12 +100,12 @@ func (c *Credentials) authorize(req *http.Request) {
 	}
 }
 
-// sameOrigin compares scheme, host and port.
-func sameOrigin(a, b *url.URL) bool {
-	return strings.EqualFold(a.Scheme, b.Scheme) && strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
+// ofOneOrigin compares scheme, host and port.
+func ofOneOrigin(a, b *url.URL) bool {
+	return strings.EqualFold(a.Scheme, b.Scheme) && strings.EqualFold(a.Hostname(), b.Hostname()) && portOf(a) == portOf(b)
 }
 
-func port(u *url.URL) string {
+func portOf(u *url.URL) string {
 	if p := u.Port(); p != "" {
 		return p
 	}
@@ -217,14 +217,14 @@ func netrcName() string {
 		return ""
 	}
 	if runtime.GOOS == "windows" {
-		if name := filepath.Join(home, "_netrc"); exists(name) {
+		if name := filepath.Join(home, "_netrc"); fileExists(name) {
 			return name
 		}
 	}
 	return filepath.Join(home, ".netrc")
 }
 
-func exists(name string) bool {
+func fileExists(name string) bool {
 	_, err := os.Stat(name)
 	return err == nil
 }

@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"strings"
-	"sync"
-	"syscall"
 	"time"
 )
 
@@ -51,8 +48,8 @@ func (d *Dialer) connect(ctx context.Context, network, host, port string) (net.C
 	if err != nil {
 		return nil, err
 	}
-	r := race{d: d, ctx: ctx, network: network, port: port, addrs: byTurns(addrs), results: make(chan result, len(addrs))}
-	conn, err := r.run()
+	r := dialRace{d: d, network: network, port: port, addrs: byTurns(addrs), results: make(chan dialResult, len(addrs))}
+	conn, err := r.run(ctx)
 	var e *DialError
 	if errors.As(err, &e) {
 		e.Host, e.Port = host, port
@@ -81,26 +78,25 @@ func byTurns(addrs []netip.Addr) []netip.Addr {
 	return list
 }
 
-// A race is one dial to several addresses.
-type race struct {
+// A dialRace is one dial to several addresses.
+type dialRace struct {
 	d             *Dialer
-	ctx           context.Context
 	network, port string
-	addrs         []netip.Addr // not tried yet
-	results       chan result  // has room for all
+	addrs         []netip.Addr    // not tried yet
+	results       chan dialResult // has room for all
 	running       int
 	failed        []AddrError
 }
 
-type result struct {
+type dialResult struct {
 	addr netip.Addr
 	conn net.Conn
 	err  error
 }
 
 // run returns the first connection. Those that come later are closed.
-func (r *race) run() (net.Conn, error) {
-	ctx, cancel := context.WithCancel(r.ctx)
+func (r *dialRace) run(ctx context.Context) (net.Conn, error) {
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer func() { go closeLate(r.results, r.running) }()
 	next := time.NewTimer(dialDelay)
@@ -125,7 +121,7 @@ func (r *race) run() (net.Conn, error) {
 }
 
 // start tries the next address, if there is one.
-func (r *race) start(ctx context.Context) {
+func (r *dialRace) start(ctx context.Context) {
 	if len(r.addrs) == 0 || ctx.Err() != nil {
 		return
 	}
@@ -133,15 +129,13 @@ func (r *race) start(ctx context.Context) {
 	r.addrs = r.addrs[1:]
 	r.running++
 	go func() {
-		conn, err := r.d.one(ctx, r.network, netAddr(addr, r.port))
-		r.results <- result{addr, conn, err}
+		conn, err := r.d.one(ctx, r.network, net.JoinHostPort(addr.String(), r.port))
+		r.results <- dialResult{addr, conn, err}
 	}()
 }
 
-func netAddr(a netip.Addr, port string) string { return net.JoinHostPort(a.String(), port) }
-
 // closeLate closes the connections among n results.
-func closeLate(results <-chan result, n int) {
+func closeLate(results <-chan dialResult, n int) {
 	for range n {
 		if got := <-results; got.conn != nil {
 			got.conn.Close()
@@ -162,111 +156,4 @@ func (d *Dialer) one(ctx context.Context, network, addr string) (net.Conn, error
 	}
 	n := net.Dialer{KeepAlive: 30 * time.Second}
 	return n.DialContext(ctx, network, addr)
-}
-
-// An AddrError is why one address could not be connected to.
-type AddrError struct {
-	Addr netip.Addr
-	Err  error
-}
-
-// A DialError says why none of a host's addresses could be connected to. It wraps the error of each.
-type DialError struct {
-	Host, Port string
-	Addrs      []AddrError // in the order in which they failed
-}
-
-func (e *DialError) Error() string {
-	var said []string
-	for _, a := range e.Addrs {
-		said = append(said, a.Addr.String()+": "+dialReason(a.Err))
-	}
-	what := "no address answers"
-	if len(e.Addrs) == 1 {
-		what = "its address does not answer"
-	}
-	return fmt.Sprintf("%s: %s (%s); %s", net.JoinHostPort(e.Host, e.Port), what, strings.Join(said, "; "), e.advice())
-}
-
-// advice says what to do. A refusal says more than silence.
-func (e *DialError) advice() string {
-	switch {
-	case errors.Is(e, syscall.ECONNREFUSED):
-		return "check that the server runs and that the port is right"
-	case e.Timeout():
-		return "check whether a firewall is in the way, or an HTTP proxy must be used"
-	}
-	return "check this machine's network and routes"
-}
-
-// Unwrap returns the error of each address.
-func (e *DialError) Unwrap() []error {
-	var errs []error
-	for _, a := range e.Addrs {
-		errs = append(errs, a.Err)
-	}
-	return errs
-}
-
-// Timeout reports whether an address was silent for too long (net.Error).
-func (e *DialError) Timeout() bool {
-	for _, a := range e.Addrs {
-		var t interface{ Timeout() bool }
-		if errors.As(a.Err, &t) && t.Timeout() {
-			return true
-		}
-	}
-	return false
-}
-
-// Temporary reports whether it may pass.
-func (e *DialError) Temporary() bool { return true }
-
-// dialReason is reasonOf in the words of a connection.
-func dialReason(err error) string {
-	var t interface{ Timeout() bool }
-	if errors.As(err, &t) && t.Timeout() {
-		return "no answer in time"
-	}
-	return reasonOf(err)
-}
-
-// maxDials is how many connections to one address one question may have made for it.
-const maxDials = 3
-
-// A dialLimit counts the connections of one question, by HOST:PORT.
-type dialLimit struct {
-	mu sync.Mutex // guards all below
-	n  map[string]int
-}
-
-type dialLimitKey struct{}
-
-// WithDialLimit returns a context for one question, which a Dialer connects for at most three times to a host and port.
-// net/http asks again on a new connection without end, and without a pause, where a server takes leave of each at once
-// with a GOAWAY (https://go.dev/issue/52459). It hands the values of a request's context to its dialer.
-func WithDialLimit(ctx context.Context) context.Context {
-	return context.WithValue(ctx, dialLimitKey{}, &dialLimit{n: map[string]int{}})
-}
-
-// A DialLimitError says that a server takes connections and answers nothing on them.
-type DialLimitError struct{ Addr string }
-
-func (e *DialLimitError) Error() string {
-	return fmt.Sprintf("%s: took %d connections for one request and ended each without an answer (GOAWAY); its server or a load balancer before it is being shut down or is broken", e.Addr, maxDials)
-}
-
-// countDial counts a connection for the question of ctx.
-func countDial(ctx context.Context, addr string) error {
-	l, ok := ctx.Value(dialLimitKey{}).(*dialLimit)
-	if !ok {
-		return nil
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.n[addr]++
-	if l.n[addr] > maxDials {
-		return &DialLimitError{addr}
-	}
-	return nil
 }

@@ -23,12 +23,12 @@ type paths struct {
 	began time.Time
 
 	mu     sync.Mutex
-	how    map[string]path
+	how    map[string]fate
 	dialed []string // "address after"
 	open   int
 }
 
-type path struct {
+type fate struct {
 	after time.Duration
 	err   error
 	deaf  bool // does not end with its context
@@ -97,36 +97,36 @@ func TestDial(t *testing.T) {
 	tests := []struct {
 		name   string
 		addrs  []netip.Addr
-		how    map[string]path
+		how    map[string]fate
 		won    string // the address
 		after  time.Duration
 		dialed []string
 		err    string
 	}{
 		{
-			"the first answers", []netip.Addr{v4, v4b, v6, v6b}, map[string]path{v6.String(): {after: 100 * time.Millisecond}},
+			"the first answers", []netip.Addr{v4, v4b, v6, v6b}, map[string]fate{v6.String(): {after: 100 * time.Millisecond}},
 			v6.String(), 100 * time.Millisecond, []string{"2001:db8::1 0s"}, "",
 		}, {
 			"silence: families by turns", []netip.Addr{v4, v4b, v6}, nil,
 			"", 3500 * time.Millisecond, []string{"2001:db8::1 0s", "192.0.2.1 250ms", "192.0.2.2 500ms"},
 			"up.test:443: no address answers (2001:db8::1: no answer in time; 192.0.2.1: no answer in time; 192.0.2.2: no answer in time); check whether a firewall is in the way, or an HTTP proxy must be used",
 		}, {
-			"no IPv6 here", []netip.Addr{v4, v6}, map[string]path{v6.String(): {err: unreachable}, v4.String(): {}},
+			"no IPv6 here", []netip.Addr{v4, v6}, map[string]fate{v6.String(): {err: unreachable}, v4.String(): {}},
 			v4.String(), 0, []string{"2001:db8::1 0s", "192.0.2.1 0s"}, "",
 		}, {
-			"IPv6 is broken", []netip.Addr{v4, v6}, map[string]path{v4.String(): {after: 10 * time.Millisecond}},
+			"IPv6 is broken", []netip.Addr{v4, v6}, map[string]fate{v4.String(): {after: 10 * time.Millisecond}},
 			v4.String(), 260 * time.Millisecond, []string{"2001:db8::1 0s", "192.0.2.1 250ms"}, "",
 		}, {
-			"refused", []netip.Addr{v4}, map[string]path{v4.String(): {err: refused}},
+			"refused", []netip.Addr{v4}, map[string]fate{v4.String(): {err: refused}},
 			"", 0, []string{"192.0.2.1 0s"}, "up.test:443: its address does not answer (192.0.2.1: connect: connection refused); check that the server runs",
 		}, {
-			"one refused, one silent", []netip.Addr{v4, v4b}, map[string]path{v4.String(): {err: refused}},
+			"one refused, one silent", []netip.Addr{v4, v4b}, map[string]fate{v4.String(): {err: refused}},
 			"", 3 * time.Second, []string{"192.0.2.1 0s", "192.0.2.2 0s"}, "(192.0.2.1: connect: connection refused; 192.0.2.2: no answer in time)",
 		}, {
-			"no route", []netip.Addr{v4}, map[string]path{v4.String(): {err: unreachable}},
+			"no route", []netip.Addr{v4}, map[string]fate{v4.String(): {err: unreachable}},
 			"", 0, []string{"192.0.2.1 0s"}, "check this machine's network and routes",
 		}, {
-			"late ones are closed", []netip.Addr{v4, v4b}, map[string]path{v4.String(): {after: 300 * time.Millisecond, deaf: true}, v4b.String(): {after: 20 * time.Millisecond}},
+			"late ones are closed", []netip.Addr{v4, v4b}, map[string]fate{v4.String(): {after: 300 * time.Millisecond, deaf: true}, v4b.String(): {after: 20 * time.Millisecond}},
 			v4b.String(), 270 * time.Millisecond, []string{"192.0.2.1 0s", "192.0.2.2 250ms"}, "",
 		},
 	}
@@ -173,9 +173,30 @@ func TestDial(t *testing.T) {
 	}
 }
 
+// TestDialSockets uses real ones: of two addresses one listens.
+func TestDialSockets(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	d := upstream.Dialer{Lookup: func(context.Context, string) ([]netip.Addr, error) {
+		return []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.IPv6Loopback()}, nil
+	}}
+	conn, err := d.DialContext(t.Context(), "tcp", net.JoinHostPort("up.test", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if got := conn.RemoteAddr().String(); got != l.Addr().String() {
+		t.Errorf("connected to %s", got)
+	}
+}
+
 func TestDialErrorWrapsAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &paths{how: map[string]path{v4.String(): {err: syscall.ECONNREFUSED}}}
+		p := &paths{how: map[string]fate{v4.String(): {err: syscall.ECONNREFUSED}}}
 		_, err := p.dialer(v4, v4b).DialContext(t.Context(), "tcp", "up.test:443")
 		var e *upstream.DialError
 		var timeout net.Error
@@ -184,7 +205,7 @@ func TestDialErrorWrapsAll(t *testing.T) {
 			t.Errorf("%#v", err)
 		case !errors.Is(err, syscall.ECONNREFUSED) || !errors.Is(err, os.ErrDeadlineExceeded):
 			t.Errorf("%v does not wrap each", err)
-		case !errors.As(err, &timeout) || !timeout.Timeout():
+		case !errors.As(err, &timeout) || !timeout.Timeout() || !e.Temporary():
 			t.Errorf("%v is no timeout", err)
 		}
 	})
@@ -223,7 +244,7 @@ func TestDialSaysWhatLookupSays(t *testing.T) {
 // TestDialLimit: three connections for a question to each host and port, as many as one likes without one.
 func TestDialLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &paths{how: map[string]path{v4.String(): {}}}
+		p := &paths{how: map[string]fate{v4.String(): {}}}
 		d := p.dialer(v4)
 		dial := func(ctx context.Context, addr string) error {
 			conn, err := d.DialContext(ctx, "tcp", addr)

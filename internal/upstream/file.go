@@ -14,8 +14,8 @@ const (
 	maxFile   = 1 << 20     // bytes
 )
 
-// A file is one whose contents are read again when they change.
-type file[T any] struct {
+// A watchedFile is one whose contents are read again when they change.
+type watchedFile[T any] struct {
 	name  string
 	parse func(string) (T, error)
 	must  bool // be there
@@ -28,19 +28,19 @@ type file[T any] struct {
 }
 
 // openFile reads a file that must be there.
-func openFile[T any](name string, parse func(string) (T, error)) (*file[T], error) {
-	f := &file[T]{name: name, parse: parse, must: true, looked: time.Now()}
+func openFile[T any](name string, parse func(string) (T, error)) (*watchedFile[T], error) {
+	f := &watchedFile[T]{name: name, parse: parse, must: true, looked: time.Now()}
 	return f, f.read()
 }
 
 // lateFile is a file that need not be there.
-func lateFile[T any](name string, parse func(string) (T, error)) *file[T] {
-	return &file[T]{name: name, parse: parse}
+func lateFile[T any](name string, parse func(string) (T, error)) *watchedFile[T] {
+	return &watchedFile[T]{name: name, parse: parse}
 }
 
 // get returns what the file says, or said when it was last right: one that is being written is not yet.
 // A file that is gone says nothing, unless it had to be there.
-func (f *file[T]) get() T {
+func (f *watchedFile[T]) get() T {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if now := time.Now(); now.Sub(f.looked) >= fileEvery {
@@ -51,7 +51,7 @@ func (f *file[T]) get() T {
 }
 
 // read reads the file if it is not the one that was read last.
-func (f *file[T]) read() error {
+func (f *watchedFile[T]) read() error {
 	info, err := os.Stat(f.name)
 	if errors.Is(err, fs.ErrNotExist) && !f.must {
 		var nothing T

@@ -69,9 +69,9 @@ func askDNS(ctx context.Context, server, network, name string) ([]netip.Addr, er
 	return r.LookupNetIP(ctx, network, name)
 }
 
-// absent reports whether a server said that there are no such addresses: no such name (NXDOMAIN), or none
+// noSuchHost reports whether a server said that there are no such addresses: no such name (NXDOMAIN), or none
 // of this family, which net does not tell apart.
-func absent(err error) bool {
+func noSuchHost(err error) bool {
 	var dns *net.DNSError
 	var addr *net.AddrError // the hosts file has the name, in the other family
 	return errors.As(err, &dns) && dns.IsNotFound || errors.As(err, &addr)
@@ -83,12 +83,12 @@ type LookupError struct {
 	Host     string
 	NotFound bool // a server says that there is no such host; else none gave an answer
 	dns      *net.DNSError
-	tries    []try
+	tries    []dnsTry
 }
 
 // lookupError says what came of a look-up without addresses. Trouble with one family outweighs the
 // absence of the other.
-func lookupError(name string, all []answer) *LookupError {
+func lookupError(name string, all []dnsAnswer) *LookupError {
 	a := all[0]
 	for _, o := range all {
 		if a.absent && !o.absent {
@@ -108,12 +108,12 @@ func lookupError(name string, all []answer) *LookupError {
 func (e *LookupError) Error() string {
 	var said []string
 	for _, t := range e.tries {
-		if e.NotFound && !absent(t.err) {
+		if e.NotFound && !noSuchHost(t.err) {
 			continue
 		}
 		s := serverName(t.server)
 		if !e.NotFound {
-			s += ": " + reasonOf(t.err)
+			s += ": " + netReason(t.err)
 		}
 		if !slices.Contains(said, s) {
 			said = append(said, s)
@@ -141,8 +141,8 @@ func serverName(server string) string {
 	return "DNS server " + server
 }
 
-// reasonOf returns an error of package net without the addresses, which stand before it.
-func reasonOf(err error) string {
+// netReason returns an error of package net without the addresses, which stand before it.
+func netReason(err error) string {
 	var dns *net.DNSError
 	if errors.As(err, &dns) {
 		if dns.IsTimeout {

@@ -97,37 +97,39 @@ func TestDNS(t *testing.T) {
 	silent := nameserver(t, always(reply{silent: dnsmessage.TypeALL}))
 	var closed string
 	t.Run("close", func(t *testing.T) { closed = nameserver(t, zone) }) // its port is nobody's now
-	const wait = 300 * time.Millisecond
 	tests := []struct {
 		name    string
 		host    string
 		servers []string
 		want    string
-		err     string // a part; SERVER is the first one
+		wait    time.Duration // 0: the default
+		err     string        // a part; SERVER is the one that is asked
 	}{
-		{"both", "both.test", []string{good}, "[192.0.2.1 2001:db8::1]", ""},
-		{"no AAAA", "four.test", []string{good}, "[192.0.2.1]", ""},
-		{"no A", "six.test", []string{good}, "[2001:db8::1]", ""},
-		{"AAAA is not answered", "deaf.test", []string{good}, "[192.0.2.1]", ""},
-		{"NXDOMAIN", "none.test", []string{good}, "[]", "none.test: no such host, says DNS server SERVER; check the name"},
-		{"SERVFAIL", "both.test", []string{sick}, "[]", "both.test: its address could not be looked up (DNS server SERVER: server misbehaving); check the network"},
-		{"silence", "both.test", []string{silent}, "[]", "(DNS server SERVER: no answer in time)"},
-		{"closed", "both.test", []string{closed}, "[]", "both.test: its address could not be looked up (DNS server SERVER: "},
-		{"SERVFAIL, then right", "four.test", []string{sick, good}, "[192.0.2.1]", ""},
-		{"REFUSED, then right", "four.test", []string{refusing, good}, "[192.0.2.1]", ""},
-		{"NXDOMAIN, then right", "four.test", []string{ignorant, good}, "[192.0.2.1]", ""},
-		{"silence, then right", "four.test", []string{silent, silent, good}, "[192.0.2.1]", ""},
-		{"closed, then right", "four.test", []string{closed, good}, "[192.0.2.1]", ""},
-		{"the hosts file", "localhost", []string{ignorant}, "127.0.0.1", ""},
+		{"both", "both.test", []string{good}, "[", 0, ""},
+		{"no AAAA", "four.test", []string{good}, "[192.0.2.1]", 0, ""},
+		{"no A", "six.test", []string{good}, "[2001:db8::1]", 0, ""},
+		{"AAAA is not answered", "deaf.test", []string{good}, "[192.0.2.1]", 300 * time.Millisecond, ""},
+		{"NXDOMAIN", "none.test", []string{good}, "[]", 0, "none.test: no such host, says DNS server SERVER; check the name"},
+		{"SERVFAIL", "both.test", []string{sick}, "[]", 0, "both.test: its address could not be looked up (DNS server SERVER: server misbehaving); check the network"},
+		{"silence", "both.test", []string{silent}, "[]", 50 * time.Millisecond, "(DNS server SERVER: no answer in time)"},
+		{"closed", "both.test", []string{closed}, "[]", 0, "both.test: its address could not be looked up (DNS server SERVER: "},
+		{"SERVFAIL, then right", "four.test", []string{sick, good}, "[192.0.2.1]", 0, ""},
+		{"REFUSED, then right", "four.test", []string{refusing, good}, "[192.0.2.1]", 0, ""},
+		{"NXDOMAIN, then right", "four.test", []string{ignorant, good}, "[192.0.2.1]", 0, ""},
+		{"silence, then right", "four.test", []string{silent, silent, good}, "[192.0.2.1]", time.Second, ""},
+		{"closed, then right", "four.test", []string{closed, good}, "[192.0.2.1]", 0, ""},
+		{"the hosts file", "localhost", []string{ignorant}, "127.0.0.1", 0, ""},
+		{"the hosts file, as the machine is set up", "localhost", nil, "127.0.0.1", 0, ""},
+		{"the hosts file by the system's resolver", "localhost", []string{""}, "127.0.0.1", 0, ""},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			r := &upstream.Resolver{Servers: test.servers, Timeout: wait}
+			r := &upstream.Resolver{Servers: test.servers, Timeout: test.wait}
 			got, err := r.Lookup(t.Context(), test.host)
 			if !strings.Contains(fmt.Sprint(got), test.want) {
 				t.Errorf("got %v, want %s", got, test.want)
 			}
-			want := strings.ReplaceAll(test.err, "SERVER", test.servers[0])
+			want := strings.ReplaceAll(test.err, "SERVER", strings.Join(test.servers, " "))
 			if (err != nil) != (want != "") || err != nil && !strings.Contains(err.Error(), want) {
 				t.Errorf("got %v, want %q", err, want)
 			}

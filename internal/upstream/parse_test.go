@@ -117,7 +117,7 @@ func TestParseHeaders(t *testing.T) {
 
 // TestProxyErrorIsMasked: net/http's own has the variable's value in it.
 func TestProxyErrorIsMasked(t *testing.T) {
-	proxy := masked(func(*http.Request) (*url.URL, error) {
+	proxy := maskedProxy(func(*http.Request) (*url.URL, error) {
 		return nil, errors.New(`invalid proxy address "http://u:secret@%zz"`)
 	})
 	if _, err := proxy(nil); err == nil || strings.Contains(err.Error(), "secret") {

@@ -29,9 +29,9 @@ const (
 	maxHosts = 512 // about, in the cache
 )
 
-// families are the networks of net.Resolver that are asked, each for itself: a server that swallows questions for
+// dnsFamilies are the networks of net.Resolver that are asked, each for itself: a server that swallows questions for
 // AAAA must not delay an A.
-var families = [...]string{"ip4", "ip6"}
+var dnsFamilies = [...]string{"ip4", "ip6"}
 
 // A Resolver finds the addresses of hosts and remembers them: for 30 s, and for an hour while DNS has trouble.
 // However many ask for a host, it is looked up once. A look-up belongs to nobody's question and ends by itself:
@@ -47,26 +47,26 @@ type Resolver struct {
 	Ask func(ctx context.Context, server, network, host string) ([]netip.Addr, error)
 
 	once  sync.Once
-	hosts *lru.Cache[*host]
+	hosts *lru.Cache[*dnsHost]
 	mu    sync.Mutex // guards what hosts holds
 }
 
-// A host is what is known of one.
-type host struct {
+// A dnsHost is what is known of one.
+type dnsHost struct {
 	name   string
-	found  [len(families)]found
-	fresh  time.Time // until then nobody asks again
-	flight *flight   // nil while nobody asks
+	found  [len(dnsFamilies)]dnsFound
+	fresh  time.Time  // until then nobody asks again
+	flight *dnsFlight // nil while nobody asks
 }
 
-// found is the last good answer for one family.
-type found struct {
+// dnsFound is the last good answer for one family.
+type dnsFound struct {
 	addrs []netip.Addr
 	at    time.Time
 }
 
-// A flight is one look-up, for all who wait for it.
-type flight struct {
+// A dnsFlight is one look-up, for all who wait for it.
+type dnsFlight struct {
 	began time.Time
 	ready chan struct{} // closed when there are addresses, or err says why not
 	err   error
@@ -104,15 +104,15 @@ func (r *Resolver) Lookup(ctx context.Context, name string) ([]netip.Addr, error
 }
 
 // look returns what is known of a host, and the look-up to wait for unless that is fresh.
-func (r *Resolver) look(name string) (*host, *flight, []netip.Addr) {
+func (r *Resolver) look(name string) (*dnsHost, *dnsFlight, []netip.Addr) {
 	r.once.Do(func() {
-		r.hosts = lru.New(maxHosts<<10, func(*host) int64 { return 700 }) // about 1 KiB with the cache's own
+		r.hosts = lru.New(maxHosts<<10, func(*dnsHost) int64 { return 700 }) // about 1 KiB with the cache's own
 	})
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	h, ok := r.hosts.Get(name)
 	if !ok {
-		h = &host{name: name}
+		h = &dnsHost{name: name}
 		r.hosts.Put(name, h)
 	}
 	now := time.Now()
@@ -121,14 +121,14 @@ func (r *Resolver) look(name string) (*host, *flight, []netip.Addr) {
 		return h, nil, addrs
 	}
 	if h.flight == nil {
-		h.flight = &flight{began: now, ready: make(chan struct{})}
+		h.flight = &dnsFlight{began: now, ready: make(chan struct{})}
 		go r.refresh(h, h.flight)
 	}
 	return h, h.flight, addrs
 }
 
 // good returns the addresses that may still be used.
-func (h *host) good(now time.Time) (addrs []netip.Addr) {
+func (h *dnsHost) good(now time.Time) (addrs []netip.Addr) {
 	for _, f := range h.found {
 		if now.Sub(f.at) < dnsStale {
 			addrs = append(addrs, f.addrs...)
@@ -139,18 +139,18 @@ func (h *host) good(now time.Time) (addrs []netip.Addr) {
 
 // refresh looks a host up. It is ready with the first family that has addresses and a short while for the other;
 // what comes later is for the cache.
-func (r *Resolver) refresh(h *host, f *flight) {
-	answers := make(chan answer, len(families))
+func (r *Resolver) refresh(h *dnsHost, f *dnsFlight) {
+	answers := make(chan dnsAnswer, len(dnsFamilies))
 	var answered atomic.Pointer[string]
-	for i := range families {
+	for i := range dnsFamilies {
 		go func() { answers <- r.ask(h.name, i, &answered) }()
 	}
 	var (
-		all   []answer
+		all   []dnsAnswer
 		timer <-chan time.Time
 		ready bool
 	)
-	for len(all) < len(families) {
+	for len(all) < len(dnsFamilies) {
 		select {
 		case a := <-answers:
 			all = append(all, a)
@@ -177,49 +177,49 @@ func (r *Resolver) refresh(h *host, f *flight) {
 }
 
 // keep remembers an answer. Trouble leaves what was known; absence does not.
-func (r *Resolver) keep(h *host, a answer) {
+func (r *Resolver) keep(h *dnsHost, a dnsAnswer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch now := time.Now(); {
 	case len(a.addrs) > 0:
-		h.found[a.family] = found{a.addrs, now}
+		h.found[a.family] = dnsFound{a.addrs, now}
 		h.fresh = now.Add(dnsFresh)
 	case a.absent:
-		h.found[a.family] = found{}
+		h.found[a.family] = dnsFound{}
 	}
 }
 
-// An answer is what came of all tries for one family.
-type answer struct {
+// A dnsAnswer is what came of all tries for one family.
+type dnsAnswer struct {
 	family int
 	addrs  []netip.Addr
 	absent bool // a server said that there are none
-	tries  []try
+	tries  []dnsTry
 }
 
-// A try is one that failed.
-type try struct {
+// A dnsTry is one that failed.
+type dnsTry struct {
 	server string
 	err    error
 }
 
 // ask asks for one family, going round the servers. Absence is an answer: one more server is asked, and none where
 // the same one has given addresses of the other family, by which answered names it.
-func (r *Resolver) ask(name string, family int, answered *atomic.Pointer[string]) answer {
+func (r *Resolver) ask(name string, family int, answered *atomic.Pointer[string]) dnsAnswer {
 	servers := r.servers()
-	a := answer{family: family}
+	a := dnsAnswer{family: family}
 	for i := range dnsTries {
 		server := servers[i%len(servers)]
-		addrs, err := r.try(server, families[family], name)
+		addrs, err := r.try(server, dnsFamilies[family], name)
 		if err == nil && len(addrs) > 0 {
 			answered.Store(&server)
-			return answer{family: family, addrs: addrs}
+			return dnsAnswer{family: family, addrs: addrs}
 		}
-		a.tries = append(a.tries, try{server, err})
+		a.tries = append(a.tries, dnsTry{server, err})
 		if a.absent {
 			break
 		}
-		a.absent = absent(err)
+		a.absent = noSuchHost(err)
 		if by := answered.Load(); a.absent && by != nil && *by == server {
 			break
 		}

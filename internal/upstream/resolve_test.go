@@ -54,8 +54,8 @@ func (n *names) resolver(servers ...string) *upstream.Resolver {
 	return &upstream.Resolver{Servers: servers, Ask: n.ask}
 }
 
-// bubble is synctest.Test for what goes on by itself for a while: a look-up.
-func bubble(t *testing.T, f func(t *testing.T)) {
+// dnsBubble is synctest.Test for what goes on by itself for a while: a look-up.
+func dnsBubble(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		defer time.Sleep(10 * time.Second)
@@ -88,8 +88,8 @@ func fails(err error) dnsAnswer {
 	return func(context.Context, string, string, string) ([]netip.Addr, error) { return nil, err }
 }
 
-// lookup looks up.test up, and says how long that took by the clock of the bubble.
-func lookup(t *testing.T, r *upstream.Resolver) (string, time.Duration, error) {
+// lookUp looks up.test up, and says how long that took by the clock of the dnsBubble.
+func lookUp(t *testing.T, r *upstream.Resolver) (string, time.Duration, error) {
 	t.Helper()
 	began := time.Now()
 	addrs, err := r.Lookup(t.Context(), "up.test")
@@ -101,7 +101,7 @@ func lookup(t *testing.T, r *upstream.Resolver) (string, time.Duration, error) {
 
 // TestOneLookup: however many ask, each family is asked for once, and not again for 30 s.
 func TestOneLookup(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	dnsBubble(t, func(t *testing.T) {
 		n := &names{answers: func(ctx context.Context, server, network, host string) ([]netip.Addr, error) {
 			time.Sleep(time.Second)
 			return both(ctx, server, network, host)
@@ -121,12 +121,12 @@ func TestOneLookup(t *testing.T) {
 		}
 		wg.Wait()
 		time.Sleep(29 * time.Second)
-		lookup(t, r)
+		lookUp(t, r)
 		if got := n.questions(); !slices.Equal(got, []string{"a:53 ip4 up.test", "a:53 ip6 up.test"}) {
 			t.Errorf("asked %q", got)
 		}
 		time.Sleep(2 * time.Second)
-		lookup(t, r)
+		lookUp(t, r)
 		synctest.Wait()
 		if got := n.questions(); len(got) != 2 {
 			t.Errorf("after 30 s asked %q", got)
@@ -176,9 +176,9 @@ func TestFirstLookup(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
+			dnsBubble(t, func(t *testing.T) {
 				n := &names{answers: test.answers}
-				got, took, err := lookup(t, n.resolver(test.servers...))
+				got, took, err := lookUp(t, n.resolver(test.servers...))
 				if got != test.want || took != test.took {
 					t.Errorf("got %s after %v, want %s after %v", got, took, test.want, test.took)
 				}
@@ -195,7 +195,7 @@ func TestFirstLookup(t *testing.T) {
 }
 
 func TestLookupErrorIsOfNet(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	dnsBubble(t, func(t *testing.T) {
 		for _, test := range []struct {
 			answers         dnsAnswer
 			absent, timeout bool
@@ -205,7 +205,7 @@ func TestLookupErrorIsOfNet(t *testing.T) {
 			{answers: silent, timeout: true},
 			{answers: fails(errors.New("odd"))},
 		} {
-			_, _, err := lookup(t, (&names{answers: test.answers}).resolver("a:53", "b:53"))
+			_, _, err := lookUp(t, (&names{answers: test.answers}).resolver("a:53", "b:53"))
 			var dns *net.DNSError
 			var own *upstream.LookupError
 			if !errors.As(err, &dns) || !errors.As(err, &own) {
@@ -225,25 +225,25 @@ func TestLookupErrorIsOfNet(t *testing.T) {
 func TestStale(t *testing.T) {
 	for name, trouble := range map[string]dnsAnswer{"sick": fails(sick), "silent": silent} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
+			dnsBubble(t, func(t *testing.T) {
 				n := &names{answers: both}
 				r := n.resolver("a:53")
-				lookup(t, r)
+				lookUp(t, r)
 				n.set(trouble)
 				began := time.Now()
 				for time.Since(began) < 59*time.Minute {
 					time.Sleep(7 * time.Second)
-					if got, took, err := lookup(t, r); got != "[192.0.2.1 2001:db8::1]" || took > 250*time.Millisecond {
+					if got, took, err := lookUp(t, r); got != "[192.0.2.1 2001:db8::1]" || took > 250*time.Millisecond {
 						t.Fatalf("after %v: %s, %v, after %v", time.Since(began), got, err, took)
 					}
 				}
 				time.Sleep(2 * time.Minute)
-				if got, _, err := lookup(t, r); err == nil {
+				if got, _, err := lookUp(t, r); err == nil {
 					t.Errorf("after an hour: %s", got)
 				}
 				n.set(both)
 				time.Sleep(10 * time.Second)
-				if _, _, err := lookup(t, r); err != nil {
+				if _, _, err := lookUp(t, r); err != nil {
 					t.Errorf("DNS is back: %v", err)
 				}
 			})
@@ -253,10 +253,10 @@ func TestStale(t *testing.T) {
 
 // TestStaleFamily: a family in trouble keeps its addresses while the other gets new ones; absence takes them away.
 func TestStaleFamily(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	dnsBubble(t, func(t *testing.T) {
 		n := &names{answers: both}
 		r := n.resolver("a:53")
-		lookup(t, r)
+		lookUp(t, r)
 		for _, step := range []struct {
 			six  error
 			want string
@@ -268,13 +268,13 @@ func TestStaleFamily(t *testing.T) {
 				return nil, step.six
 			})
 			time.Sleep(time.Minute)
-			if got, _, err := lookup(t, r); got != step.want {
+			if got, _, err := lookUp(t, r); got != step.want {
 				t.Errorf("%v: got %s, %v, want %s", step.six, got, err, step.want)
 			}
 		}
 		n.set(fails(gone))
 		time.Sleep(time.Minute)
-		if got, _, err := lookup(t, r); err == nil {
+		if got, _, err := lookUp(t, r); err == nil {
 			t.Errorf("the host is gone, and is %s", got)
 		}
 	})
@@ -282,7 +282,7 @@ func TestStaleFamily(t *testing.T) {
 
 // TestLateFamily: an AAAA that comes after the A was given out is known to the next who asks.
 func TestLateFamily(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	dnsBubble(t, func(t *testing.T) {
 		n := &names{answers: func(ctx context.Context, server, network, host string) ([]netip.Addr, error) {
 			if network == "ip6" {
 				time.Sleep(time.Second)
@@ -290,11 +290,11 @@ func TestLateFamily(t *testing.T) {
 			return both(ctx, server, network, host)
 		}}
 		r := n.resolver("a:53")
-		if got, _, _ := lookup(t, r); got != "[192.0.2.1]" {
+		if got, _, _ := lookUp(t, r); got != "[192.0.2.1]" {
 			t.Errorf("at first: %s", got)
 		}
 		time.Sleep(time.Second)
-		if got, _, _ := lookup(t, r); got != "[192.0.2.1 2001:db8::1]" {
+		if got, _, _ := lookUp(t, r); got != "[192.0.2.1 2001:db8::1]" {
 			t.Errorf("later: %s", got)
 		}
 	})
@@ -302,7 +302,7 @@ func TestLateFamily(t *testing.T) {
 
 // TestLookupIsNobodys: who gives up does not end the look-up of the others.
 func TestLookupIsNobodys(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	dnsBubble(t, func(t *testing.T) {
 		n := &names{answers: func(ctx context.Context, server, network, host string) ([]netip.Addr, error) {
 			time.Sleep(time.Second)
 			return both(ctx, server, network, host)
@@ -313,7 +313,7 @@ func TestLookupIsNobodys(t *testing.T) {
 		if _, err := r.Lookup(ctx, "up.test"); !errors.Is(err, context.DeadlineExceeded) || !strings.HasPrefix(err.Error(), "up.test: ") {
 			t.Errorf("gave up with %v", err)
 		}
-		if _, took, err := lookup(t, r); err != nil || took >= time.Second {
+		if _, took, err := lookUp(t, r); err != nil || took >= time.Second {
 			t.Errorf("took %v, %v", took, err)
 		}
 		if q := n.questions(); len(q) != 2 {
@@ -333,17 +333,17 @@ func TestAddressesAreNotLookedUp(t *testing.T) {
 
 // TestHostsAreBounded: hosts that nobody asks for any more leave the cache.
 func TestHostsAreBounded(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	dnsBubble(t, func(t *testing.T) {
 		n := &names{answers: both}
 		r := n.resolver("a:53")
-		lookup(t, r)
+		lookUp(t, r)
 		for i := range 5000 {
 			if _, err := r.Lookup(t.Context(), fmt.Sprintf("h%d.test", i)); err != nil {
 				t.Fatal(err)
 			}
 		}
 		n.questions()
-		lookup(t, r)
+		lookUp(t, r)
 		synctest.Wait()
 		if q := n.questions(); len(q) != 2 {
 			t.Errorf("asked %q", q)

@@ -113,7 +113,7 @@ func (t *Transport) CloseIdleConnections() {
 func tlsConfig(o goproxy.UpstreamOptions) (*tls.Config, error) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12}
 	if o.CA != "" {
-		pool, err := authorities(o.CA)
+		pool, err := certificateAuthorities(o.CA)
 		if err != nil {
 			return nil, err
 		}
@@ -133,8 +133,8 @@ func tlsConfig(o goproxy.UpstreamOptions) (*tls.Config, error) {
 	return conf, nil
 }
 
-// authorities returns the system's certificate authorities and those of a file.
-func authorities(name string) (*x509.CertPool, error) {
+// certificateAuthorities returns the system's certificate authorities and those of a file.
+func certificateAuthorities(name string) (*x509.CertPool, error) {
 	b, err := os.ReadFile(name)
 	if err != nil {
 		return nil, fmt.Errorf("certificate authorities: %w", err)
@@ -154,7 +154,7 @@ func authorities(name string) (*x509.CertPool, error) {
 func proxyFunc(addr string) (func(*http.Request) (*url.URL, error), error) {
 	switch addr {
 	case "":
-		return masked(http.ProxyFromEnvironment), nil
+		return maskedProxy(http.ProxyFromEnvironment), nil
 	case "direct":
 		return nil, nil
 	}
@@ -172,8 +172,8 @@ func proxyFunc(addr string) (func(*http.Request) (*url.URL, error), error) {
 	return nil, fmt.Errorf("proxy %s: the scheme %s is not known; write http://, https:// or socks5://", goproxy.Redact(addr), u.Scheme)
 }
 
-// masked is a proxy function whose error does not have the address in it, and with that perhaps a password.
-func masked(proxy func(*http.Request) (*url.URL, error)) func(*http.Request) (*url.URL, error) {
+// maskedProxy is a proxy function whose error does not have the address in it, and with that perhaps a password.
+func maskedProxy(proxy func(*http.Request) (*url.URL, error)) func(*http.Request) (*url.URL, error) {
 	return func(req *http.Request) (*url.URL, error) {
 		u, err := proxy(req)
 		if err != nil {

@@ -25,8 +25,8 @@ import (
 
 var quiet = log.New(io.Discard, "", 0)
 
-// get asks for an address and returns the protocol and the body, or the error without the address.
-func get(t *testing.T, rt http.RoundTripper, addr string) (proto, body string, err error) {
+// getFrom asks for an address and returns the protocol and the body, or the error without the address.
+func getFrom(t *testing.T, rt http.RoundTripper, addr string) (proto, body string, err error) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(upstream.WithDialLimit(t.Context()), http.MethodGet, addr, nil)
 	if err != nil {
@@ -41,18 +41,18 @@ func get(t *testing.T, rt http.RoundTripper, addr string) (proto, body string, e
 	return resp.Proto, string(b), err
 }
 
-func text(s string) http.HandlerFunc {
+func sayText(s string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, s) }
 }
 
 // TestTLSFiles: an authority of one's own, a certificate of one's own, HTTP/2.
 func TestTLSFiles(t *testing.T) {
 	a := newAuthority(t)
-	open := serveTLS(t, a.server(t, false), text("open"))
-	closed := serveTLS(t, a.server(t, true), text("closed"))
+	open := serveTLS(t, a.server(t, false), sayText("open"))
+	closed := serveTLS(t, a.server(t, true), sayText("closed"))
 	old := a.server(t, false)
-	old.MinVersion, old.MaxVersion = tls.VersionTLS11, tls.VersionTLS11 //nolint:gosec // which is refused
-	ancient := serveTLS(t, old, text("ancient"))
+	old.MinVersion, old.MaxVersion = tls.VersionTLS11, tls.VersionTLS11 // which is refused
+	ancient := serveTLS(t, old, sayText("ancient"))
 	cert, key := a.client(t)
 	tests := []struct {
 		name   string
@@ -69,7 +69,7 @@ func TestTLSFiles(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			proto, body, err := get(t, transport(t, test.o), "https://"+upTest(test.server.Listener.Addr()))
+			proto, body, err := getFrom(t, transport(t, test.o), "https://"+upTest(test.server.Listener.Addr()))
 			if got := strings.TrimSpace(proto + " " + body); got != test.want {
 				t.Errorf("got %q, want %q", got, test.want)
 			}
@@ -144,12 +144,12 @@ func httpProxy(t *testing.T, status int, through *atomic.Int32) string {
 
 func TestHTTPProxy(t *testing.T) {
 	a := newAuthority(t)
-	up := serveTLS(t, a.server(t, false), text("hello"))
+	up := serveTLS(t, a.server(t, false), sayText("hello"))
 	addr := upTest(up.Listener.Addr())
 	var through atomic.Int32
 	proxy := httpProxy(t, 200, &through)
 	for _, p := range []string{"http://u:secret@" + proxy, proxy} {
-		if proto, body, err := get(t, transport(t, goproxy.UpstreamOptions{CA: a.file, Proxy: p}), "https://"+addr); body != "hello" || proto != "HTTP/2.0" {
+		if proto, body, err := getFrom(t, transport(t, goproxy.UpstreamOptions{CA: a.file, Proxy: p}), "https://"+addr); body != "hello" || proto != "HTTP/2.0" {
 			t.Errorf("%s: %s %q, %v", p, proto, body, err)
 		}
 	}
@@ -158,7 +158,7 @@ func TestHTTPProxy(t *testing.T) {
 	}
 	for status, advice := range map[int]string{407: "user", 403: "allows", 502: "reach", 503: "reach"} {
 		proxy := httpProxy(t, status, &through)
-		_, _, err := get(t, transport(t, goproxy.UpstreamOptions{CA: a.file, Proxy: "http://u:secret@" + proxy}), "https://"+addr)
+		_, _, err := getFrom(t, transport(t, goproxy.UpstreamOptions{CA: a.file, Proxy: "http://u:secret@" + proxy}), "https://"+addr)
 		var e *upstream.ProxyError
 		if !errors.As(err, &e) {
 			t.Errorf("%d: got %v", status, err)
@@ -224,7 +224,7 @@ func leave(conn net.Conn) {
 func TestGoawayEnds(t *testing.T) {
 	a := newAuthority(t)
 	addr, conns := goaway(t, a.server(t, false))
-	_, _, err := get(t, transport(t, goproxy.UpstreamOptions{CA: a.file}), "https://"+upTest(addr))
+	_, _, err := getFrom(t, transport(t, goproxy.UpstreamOptions{CA: a.file}), "https://"+upTest(addr))
 	var limit *upstream.DialLimitError
 	if !errors.As(err, &limit) || limit.Addr != upTest(addr) || !strings.Contains(err.Error(), "GOAWAY") {
 		t.Errorf("got %v", err)
@@ -254,7 +254,7 @@ func TestRenew(t *testing.T) {
 			t.Fatal(err)
 		}
 		ask := func(path string) {
-			if _, body, err := get(t, tr, "http://up.test"+path); body != "hello" {
+			if _, body, err := getFrom(t, tr, "http://up.test"+path); body != "hello" {
 				t.Errorf("%s: %q, %v", path, body, err)
 			}
 			synctest.Wait()
@@ -309,20 +309,20 @@ func TestRenewHTTP2(t *testing.T) {
 	}))
 	tr := transport(t, goproxy.UpstreamOptions{CA: a.file})
 	base := "https://" + upTest(up.Listener.Addr())
-	_, first, err := get(t, tr, base+"/")
+	_, first, err := getFrom(t, tr, base+"/")
 	if err != nil {
 		t.Fatal(err)
 	}
 	answered := make(chan string)
 	go func() {
-		_, body, _ := get(t, tr, base+"/slow")
+		_, body, _ := getFrom(t, tr, base+"/slow")
 		answered <- body
 	}()
 	if addr := <-slow; addr != first {
 		t.Errorf("the second request came from %s, the first from %s", addr, first)
 	}
 	tr.Renew()
-	if _, third, err := get(t, tr, base+"/"); err != nil || third == first {
+	if _, third, err := getFrom(t, tr, base+"/"); err != nil || third == first {
 		t.Errorf("after the renewal it came from %s again, %v", third, err)
 	}
 	close(release)
@@ -339,7 +339,7 @@ func TestDialErrorPasses(t *testing.T) {
 	}
 	proxytest.Register(l.Addr().String())
 	l.Close()
-	_, _, err = get(t, transport(t, goproxy.UpstreamOptions{}), "http://"+upTest(l.Addr()))
+	_, _, err = getFrom(t, transport(t, goproxy.UpstreamOptions{}), "http://"+upTest(l.Addr()))
 	var e *upstream.DialError
 	if !errors.As(err, &e) || e.Host != "up.test" || !strings.Contains(err.Error(), "(127.0.0.1: ") {
 		t.Errorf("got %v", err)
