@@ -42,7 +42,6 @@ var modules = map[string][]string{
 	"conformance":        {"golang.org/x/tools"},
 	"internal/config":    {"github.com/goccy/go-yaml"},
 	"internal/msg":       {"golang.org/x/text"},
-	"internal/proxy":     {"github.com/klauspost/compress"},
 	"internal/store":     {"github.com/gofrs/flock"},
 	"internal/proxytest": {"go.uber.org/goleak", "golang.org/x/tools"},
 }
