@@ -16,6 +16,7 @@ var table = map[string][]string{
 	"internal/proxytest": {}, // so that a mistake of goproxy cannot hide itself in a test
 	"internal/storetest": {"internal/goproxy", "internal/store"},
 	"internal/arch":      {},
+	"internal/inflate":   {},
 	"internal/lru":       {},
 }
 
@@ -23,10 +24,10 @@ var table = map[string][]string{
 var over = []string{"internal/goproxy", "internal/store", "internal/audit"}
 
 // leaves know nothing of modules and may be imported from everywhere but the bottom.
-var leaves = []string{"internal/lru"}
+var leaves = []string{"internal/inflate", "internal/lru"}
 
 // bottom is what lies below the leaves or beside them.
-var bottom = []string{"internal/goproxy", "internal/config", "internal/msg", "internal/lru", "internal/proxytest", "internal/arch"}
+var bottom = []string{"internal/goproxy", "internal/config", "internal/msg", "internal/inflate", "internal/lru", "internal/proxytest", "internal/arch"}
 
 // tests are the packages that only tests and tools use.
 var tests = []string{"internal/proxytest", "internal/storetest", "internal/arch"}
@@ -41,7 +42,6 @@ var modules = map[string][]string{
 	"conformance":        {"golang.org/x/tools"},
 	"internal/config":    {"github.com/goccy/go-yaml"},
 	"internal/msg":       {"golang.org/x/text"},
-	"internal/proxy":     {"github.com/klauspost/compress"},
 	"internal/store":     {"github.com/gofrs/flock"},
 	"internal/proxytest": {"go.uber.org/goleak", "golang.org/x/tools"},
 }

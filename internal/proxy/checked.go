@@ -24,6 +24,7 @@ type checked struct {
 	file     goproxy.File
 	spool    *spool
 	verifier Verifier
+	scanners *scanners
 	also     func(func()) // runs what goes on while bytes arrive
 
 	mu   sync.Mutex  // guards want and scan
@@ -46,8 +47,8 @@ type scanResult struct {
 	err error
 }
 
-func newChecked(ctx context.Context, fl *fill, v Verifier, also func(func())) *checked {
-	return &checked{ctx: ctx, file: fl.file, spool: fl.spool, verifier: v, also: also, headed: fl.headed}
+func newChecked(ctx context.Context, fl *fill, v Verifier, z *scanners, also func(func())) *checked {
+	return &checked{ctx: ctx, file: fl.file, spool: fl.spool, verifier: v, scanners: z, also: also, headed: fl.headed}
 }
 
 // head lets clients be answered.
@@ -92,7 +93,7 @@ func (c *checked) begin() {
 	c.scan = scan
 	restart := c.spool.restartCount()
 	c.also(func() {
-		s, err := scanZip(&arrivals{ctx: c.ctx, spool: c.spool, restart: restart}, maxUnpacked, func(n int64) { c.release(n, restart) })
+		s, err := c.scanners.scan(&arrivals{ctx: c.ctx, spool: c.spool, restart: restart}, maxUnpacked, func(n int64) { c.release(n, restart) })
 		scan <- scanResult{s, err}
 	})
 }

@@ -70,7 +70,7 @@ func (s *Service) newFill(f goproxy.File) *fill {
 	}
 	fl := &fill{file: f, headed: make(chan struct{}), ended: make(chan struct{})}
 	fl.spool = newSpool(s.o.Spool, f.Kind.MaxSize(), small, s.spare)
-	fl.sink = newChecked(s.ctx, fl, s.o.Verifier, s.work.also)
+	fl.sink = newChecked(s.ctx, fl, s.o.Verifier, &s.scanners, s.work.also)
 	return fl
 }
 

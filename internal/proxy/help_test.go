@@ -27,6 +27,11 @@ func TestMain(m *testing.M) {
 	proxytest.Main(m)
 }
 
+// scanZip scans one zip.
+func scanZip(r io.Reader, most int64, safe func(n int64)) (*zipScan, error) {
+	return new(scanners).scan(r, most, safe)
+}
+
 // A fake is a Fetcher made of functions; one that is nil must not be called.
 type fake struct {
 	t     *testing.T

@@ -108,6 +108,8 @@ type Service struct {
 	slots   *slots
 	spare   *spare
 
+	scanners scanners
+
 	ctx    context.Context // of all fills: they belong to no request
 	cancel context.CancelFunc
 	work   work // fills, refreshes and what they run beside them

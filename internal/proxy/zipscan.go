@@ -15,9 +15,11 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 
-	"github.com/klauspost/compress/flate"
 	"golang.org/x/mod/sumdb/dirhash"
+
+	"github.com/modhaven/modhaven/internal/inflate"
 )
 
 // A zipScan is what reading a zip once, front to back, tells: the entries as their own headers and bytes
@@ -52,15 +54,40 @@ const (
 	scanBuffer = 64 << 10
 )
 
-// scanZip reads a zip to its end. After each entry whose CRC agrees it calls safe with how far the zip is
+// A scanner is what reading a zip takes, and serves one zip after the other.
+type scanner struct {
+	br      *bufio.Reader
+	inflate *inflate.Decoder
+	sum     hash.Hash
+	crc     hash.Hash32
+}
+
+// scanners keep scanners that nobody uses, so that the next zip needs none of its own.
+type scanners struct{ idle sync.Pool }
+
+func (p *scanners) take() *scanner {
+	if s, ok := p.idle.Get().(*scanner); ok {
+		return s
+	}
+	return &scanner{bufio.NewReaderSize(nil, scanBuffer), inflate.NewDecoder(), sha256.New(), crc32.NewIEEE()}
+}
+
+func (p *scanners) put(s *scanner) {
+	s.br.Reset(nil)
+	p.idle.Put(s)
+}
+
+// scan reads a zip to its end. After each entry whose CRC agrees it calls safe with how far the zip is
 // good. Bytes that cannot be an entry, or that unpack to more than most with those before, end the reading of entries,
 // never the scan; an error is r's.
-func scanZip(r io.Reader, most int64, safe func(n int64)) (*zipScan, error) {
+func (p *scanners) scan(r io.Reader, most int64, safe func(n int64)) (*zipScan, error) {
+	scanner := p.take()
+	defer p.put(scanner)
 	all := sha256.New()
-	src := &offsetReader{r: io.TeeReader(r, all)}
-	src.br = bufio.NewReaderSize(readFunc(src.fill), scanBuffer)
+	src := &offsetReader{r: io.TeeReader(r, all), br: scanner.br}
+	src.br.Reset(readFunc(src.fill))
 	s := &zipScan{}
-	err := s.readEntries(src, most, safe)
+	err := s.readEntries(&entryReader{scanner, src, most}, safe)
 	if err == nil {
 		s.usual = true
 	}
@@ -81,8 +108,7 @@ type readFunc func([]byte) (int, error)
 
 func (f readFunc) Read(b []byte) (int, error) { return f(b) }
 
-// offsetReader knows how many bytes were consumed from it, and keeps the error of what it reads. It is an
-// io.ByteReader, so that flate takes no byte too many.
+// offsetReader knows how many bytes were consumed from it, and keeps the error of what it reads.
 type offsetReader struct {
 	r    io.Reader
 	br   *bufio.Reader
@@ -100,14 +126,12 @@ func (o *offsetReader) fill(b []byte) (int, error) {
 }
 
 func (o *offsetReader) Read(b []byte) (int, error) { return o.br.Read(b) }
-func (o *offsetReader) ReadByte() (byte, error)    { return o.br.ReadByte() }
 func (o *offsetReader) offset() int64              { return o.read - int64(o.br.Buffered()) }
 
-func (s *zipScan) readEntries(src *offsetReader, most int64, safe func(int64)) error {
-	e := entryReader{src: src, left: most, sum: sha256.New(), crc: crc32.NewIEEE(), buf: make([]byte, 32<<10)}
+func (s *zipScan) readEntries(e *entryReader, safe func(int64)) error {
 	for {
 		var sig [4]byte
-		if _, err := io.ReadFull(src, sig[:]); err != nil {
+		if _, err := io.ReadFull(e.src, sig[:]); err != nil {
 			return errUnusual
 		}
 		switch binary.LittleEndian.Uint32(sig[:]) {
@@ -117,7 +141,7 @@ func (s *zipScan) readEntries(src *offsetReader, most int64, safe func(int64)) e
 				return err
 			}
 			s.entries = append(s.entries, entry)
-			safe(src.offset())
+			safe(e.src.offset())
 		case sigDirectory, sigEnd:
 			return nil
 		default:
@@ -126,14 +150,11 @@ func (s *zipScan) readEntries(src *offsetReader, most int64, safe func(int64)) e
 	}
 }
 
-// entryReader reads one entry after the other; what it allocates serves them all.
+// entryReader reads one entry after the other.
 type entryReader struct {
-	src   *offsetReader
-	left  int64 // bytes that may still be unpacked
-	flate io.ReadCloser
-	sum   hash.Hash
-	crc   hash.Hash32
-	buf   []byte
+	*scanner
+	src  *offsetReader
+	left int64 // bytes that may still be unpacked
 }
 
 func (e *entryReader) next() (scanned, error) {
@@ -175,29 +196,25 @@ func (e *entryReader) next() (scanned, error) {
 func (e *entryReader) body(entry *scanned, method uint16, packed int64) error {
 	e.sum.Reset()
 	e.crc.Reset()
-	var r io.Reader
-	switch method {
-	case zip.Store:
-		r = io.LimitReader(e.src, packed)
-	case zip.Deflate:
-		if e.flate == nil {
-			e.flate = flate.NewReader(e.src.br)
-		} else if err := e.flate.(flate.Resetter).Reset(e.src.br, nil); err != nil {
-			return err
-		}
-		r = e.flate
-	default:
-		return errUnusual
-	}
-	// A bomb ends here.
-	n, err := io.CopyBuffer(io.MultiWriter(e.sum, e.crc), readFunc(io.LimitReader(r, e.left+1).Read), e.buf)
-	if e.left -= n; err != nil || e.left < 0 {
+	n, err := e.unpack(io.MultiWriter(e.sum, e.crc), method, packed)
+	if e.left -= n; err != nil {
 		return errUnusual
 	}
 	entry.size, entry.packed = uint64(n), uint64(e.src.offset()-entry.data)
 	entry.crc = e.crc.Sum32()
 	e.sum.Sum(entry.sum[:0])
 	return nil
+}
+
+// unpack writes an entry's content to w. A bomb is an error.
+func (e *entryReader) unpack(w io.Writer, method uint16, packed int64) (int64, error) {
+	switch {
+	case method == zip.Deflate:
+		return e.inflate.Decode(w, e.src.br, e.left)
+	case method == zip.Store && packed <= e.left:
+		return io.Copy(w, io.LimitReader(e.src, packed))
+	}
+	return 0, errUnusual
 }
 
 // maxUnpacked is the most bytes that all files of a module may have together.

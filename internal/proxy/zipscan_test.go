@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"testing/iotest"
 
@@ -185,4 +186,27 @@ func FuzzScanZip(f *testing.F) {
 			t.Errorf("h1 = %s, dirhash says %s", got, want)
 		}
 	})
+}
+
+// TestScannersServeAgain: what a scan that failed leaves behind does not show in the next one.
+func TestScannersServeAgain(t *testing.T) {
+	t.Parallel()
+	files := map[string][]byte{"m@v1.0.0/a.go": noise(50_000, 1), "m@v1.0.0/b.go": noise(50_000, 2)}
+	good := makeZip(t, files, "m@v1.0.0/a.go", "m@v1.0.0/b.go")
+	want, err := scanZip(bytes.NewReader(good), maxUnpacked, func(int64) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p scanners
+	for _, n := range []int{0, 20, 1000, len(good) / 2, len(good) - 30, len(good)} {
+		flipped := bytes.Clone(good)
+		flipped[n%len(good)] ^= 4
+		p.scan(io.MultiReader(bytes.NewReader(good[:n]), iotest.ErrReader(errRestarted)), maxUnpacked, func(int64) {})
+		p.scan(bytes.NewReader(flipped), maxUnpacked, func(int64) {})
+		p.scan(bytes.NewReader(good), 60_000, func(int64) {})
+		got, err := p.scan(bytes.NewReader(good), maxUnpacked, func(int64) {})
+		if err != nil || !got.usual || got.etag != want.etag || !slices.Equal(got.entries, want.entries) {
+			t.Errorf("after %d bytes: %v, %v, want %v", n, got, err, want)
+		}
+	}
 }
