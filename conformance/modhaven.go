@@ -48,6 +48,7 @@ func startModhaven(ctx context.Context, bin, dir string, up testProxy, sumdbKey 
 	args := []string{
 		"serve", "--listen", addr, "--state", filepath.Join(dir, "state"),
 		"--upstreams", up.url(), "--sumdb", sumdbKey + " " + up.url() + "/sumdb-direct",
+		"--patience", "0s", "--upstream-options", up.url() + " check=off breaker=off attempts=1", // some scripts mean trouble
 	}
 	t := target{url: &url.URL{Scheme: "http", Host: addr}, client: transport(cert)}
 	if cert != nil {

@@ -60,7 +60,7 @@ func environ(t *testing.T, more ...string) []string {
 	home := t.TempDir()
 	env := []string{
 		"HOME=" + home, "XDG_CACHE_HOME=" + filepath.Join(home, "cache"), "XDG_CONFIG_HOME=" + filepath.Join(home, "config"),
-		"GOENV=off", "GOROOT=" + home, "LC_ALL=C", "HTTP_PROXY=" + nobody, "HTTPS_PROXY=" + nobody, brisk,
+		"GOENV=off", "GOROOT=" + home, "LC_ALL=C", "HTTP_PROXY=" + nobody, "HTTPS_PROXY=" + nobody, brisk, "MODHAVEN_PATIENCE=0s",
 	}
 	for _, key := range []string{"PATH", "TMPDIR", "SYSTEMROOT"} {
 		if v, ok := os.LookupEnv(key); ok {

@@ -237,9 +237,10 @@ func TestPeer25AllVersions(t *testing.T) {
 	if a := hv.get("example.com/many/@v/list"); a.body != list.String() {
 		t.Errorf("got %d bytes, want %d", len(a.body), list.Len())
 	}
+	hv.stop()
 	u.Refuse()
 	again := serveOver(t, hv.state, u.URL)
 	if a := again.get("example.com/many/@v/list"); a.body != list.String() {
-		t.Errorf("after a restart: got %d bytes, want %d", len(a.body), list.Len())
+		t.Errorf("after a restart: got %s %.300q, want %d bytes", a.Status, a.body, list.Len())
 	}
 }

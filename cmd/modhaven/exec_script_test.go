@@ -76,6 +76,7 @@ func startUpstream(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	ts.Setenv("GOROOT", "")
+	ts.Setenv("MODHAVEN_PATIENCE", "0s") // a dead upstream stays dead
 	ts.Setenv(args[0], u.URL)
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/modhaven/modhaven/internal/config"
 	"github.com/modhaven/modhaven/internal/goproxy"
@@ -19,6 +20,9 @@ type execSettings struct {
 	before  string // entries of GOPROXY that the go command reads by itself, each with its separator
 }
 
+// execPatience is how long a command's questions wait for an upstream to come back.
+const execPatience = 5 * time.Minute
+
 func (p *process) execSettings(cmd *cobra.Command) (*execSettings, error) {
 	cfg, err := p.load(cmd)
 	if err != nil {
@@ -26,6 +30,9 @@ func (p *process) execSettings(cmd *cobra.Command) (*execSettings, error) {
 	}
 	// Whatever a server on this machine is set to, this one is the command's.
 	cfg.Listen, cfg.TLSCert, cfg.TLSKey = "127.0.0.1:0", "", ""
+	if !cfg.IsSet("patience") {
+		cfg.Patience = execPatience // no gateway between it and its client gives up sooner
+	}
 	s := &execSettings{Config: cfg}
 	if err := p.keepFiles(s); err != nil {
 		return nil, err

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"net/http"
 	"slices"
 	"testing"
 
@@ -86,7 +85,7 @@ func TestWhoIsAskedForChecksums(t *testing.T) {
 	for end, want := range map[string]int{goproxy.Direct: 1, goproxy.Off: 0, "": 0} {
 		pool := upstream.NewPool(upstream.PoolOptions{})
 		defer pool.Close()
-		hv := &haven{pool: pool, chain: pool.Chain(nil, upstream.ChainOptions{End: end}), transport: http.DefaultTransport.(*http.Transport)}
+		hv := &haven{pool: pool, chain: pool.Chain(nil, upstream.ChainOptions{End: end})}
 		places, err := hv.sumPlaces(cfg, db)
 		if err != nil || len(places) != want {
 			t.Errorf("%q: %d places, %v; want %d", end, len(places), err, want)

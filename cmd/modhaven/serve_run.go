@@ -108,7 +108,7 @@ func redactList(ups []goproxy.Upstream) string {
 
 // probeUpstream asks the first upstream for anything at all, and says so where nothing comes: most often a network that blocks it.
 func (p *process) probeUpstream(ctx context.Context, hv *haven) {
-	if hv.upstreams[0].URL == goproxy.Direct || hv.upstreams[0].URL == goproxy.Off {
+	if hv.first == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
@@ -117,7 +117,7 @@ func (p *process) probeUpstream(ctx context.Context, hv *haven) {
 	if err != nil {
 		return
 	}
-	resp, err := hv.transport.RoundTrip(req)
+	resp, err := hv.first.RoundTrip(req)
 	if err == nil {
 		resp.Body.Close()
 		return

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -21,8 +23,10 @@ type haven struct {
 	service   *proxy.Service
 	handler   http.Handler
 	upstreams []goproxy.Upstream
-	transport *http.Transport
+	timeouts  upstream.Timeouts
+	dialer    upstream.Dialer
 	pool      *upstream.Pool
+	first     http.RoundTripper // to the first upstream; nil where there is none
 	chain     *upstream.Chain
 }
 
@@ -64,10 +68,15 @@ func newHaven(cfg *config.Config, log *slog.Logger, x extras) (*haven, error) {
 		state.Close()
 		return nil, err
 	}
-	timeouts := upstream.DefaultTimeouts
-	timeouts.Idle = cfg.Idle
-	hv := &haven{state: state, upstreams: ups, transport: upstream.NewTransport(timeouts)}
-	hv.pool = upstream.NewPool(upstream.PoolOptions{Timeouts: timeouts, Observer: x.attempts, Log: log})
+	resolvers, err := cfg.Resolvers()
+	if err != nil {
+		state.Close()
+		return nil, err
+	}
+	hv := &haven{state: state, upstreams: ups, timeouts: upstream.DefaultTimeouts}
+	hv.timeouts.Idle = cfg.Idle
+	hv.dialer.Lookup = (&upstream.Resolver{Servers: resolvers}).Lookup
+	hv.pool = upstream.NewPool(upstream.PoolOptions{Patience: cmp.Or(cfg.Patience, -1), Timeouts: hv.timeouts, Observer: x.attempts, Log: log})
 	if err := hv.newChain(cfg); err != nil {
 		hv.pool.Close()
 		state.Close()
@@ -85,6 +94,7 @@ func newHaven(cfg *config.Config, log *slog.Logger, x extras) (*haven, error) {
 		Log:      log,
 		Fresh:    max(cfg.Fresh, 1), // 0 would be the default of package proxy
 		Budget:   cfg.RefreshBudget,
+		Refresh:  cmp.Or(cfg.ListRefresh, -1),
 		Fills:    int64(cfg.Fills),
 		Memory:   max(int64(cfg.Memory), 1),
 	})
@@ -102,12 +112,15 @@ func newHaven(cfg *config.Config, log *slog.Logger, x extras) (*haven, error) {
 func (hv *haven) close() {
 	hv.service.Close()
 	hv.pool.Close()
-	hv.transport.CloseIdleConnections()
 	hv.state.Close()
 }
 
 // newChain builds the list of upstreams.
 func (hv *haven) newChain(cfg *config.Config) error {
+	options, err := cfg.UpstreamOptions()
+	if err != nil {
+		return err
+	}
 	o := upstream.ChainOptions{Private: cfg.Private, Failover: cfg.Failover == "any"}
 	var entries []upstream.Entry
 	for _, u := range hv.upstreams {
@@ -115,7 +128,7 @@ func (hv *haven) newChain(cfg *config.Config) error {
 			o.End = u.URL
 			continue
 		}
-		up, err := hv.pool.Upstream(u.URL, hv.transport, goproxy.UpstreamOptions{})
+		up, err := hv.newUpstream(u.URL, options[u.URL])
 		if err != nil {
 			return err
 		}
@@ -123,6 +136,18 @@ func (hv *haven) newChain(cfg *config.Config) error {
 	}
 	hv.chain = hv.pool.Chain(entries, o)
 	return nil
+}
+
+// newUpstream builds one upstream with connections of its own.
+func (hv *haven) newUpstream(addr string, o goproxy.UpstreamOptions) (*upstream.Upstream, error) {
+	tr, err := upstream.BuildTransport(hv.timeouts, o, &hv.dialer)
+	if err != nil {
+		return nil, fmt.Errorf("upstream %s: %w", goproxy.Redact(addr), err)
+	}
+	if hv.first == nil {
+		hv.first = tr
+	}
+	return hv.pool.Upstream(addr, tr, o)
 }
 
 // sumPlaces are where the checksum database is asked: at a given address first, then at the upstreams' copies, then
@@ -133,7 +158,7 @@ func (hv *haven) sumPlaces(cfg *config.Config, db goproxy.SumDB) ([]upstream.Sum
 	}
 	var places []upstream.SumPlace
 	direct := func(addr string) error {
-		u, err := hv.pool.Upstream(addr, hv.transport, goproxy.UpstreamOptions{})
+		u, err := hv.newUpstream(addr, goproxy.UpstreamOptions{})
 		places = append(places, upstream.SumPlace{Upstream: u})
 		return err
 	}

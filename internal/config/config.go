@@ -80,6 +80,7 @@ type Config struct {
 	//     the upstream.
 	//   - `concurrency=4..1024`: how many requests are under way at once at most.
 	//   - `check=DURATION|off`: the time between two health checks.
+	//   - `breaker=on|off`: whether it is left alone while it fails, until a check finds it well.
 	Options string `key:"upstream-options" arg:"OPTIONS" lines:"true"`
 
 	// Whether nothing but what is stored is served. With `on` it is as if `upstreams` were

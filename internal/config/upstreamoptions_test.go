@@ -99,7 +99,7 @@ func TestUpstreamOptionErrors(t *testing.T) {
 		{"* =3", []string{`*: "=3" is not NAME=VALUE, such as attempts=3`}},
 		{"* attempt=3", []string{`*: "attempt" is not an option; is attempts meant?`}},
 		{"* bearer_file=x", []string{`*: "bearer_file" is not an option; is bearer-file meant?`}},
-		{"* timeout=3s", []string{`*: "timeout" is not an option; the options are ca, cert, key, proxy, bearer-file, headers-file, netrc, weight, dial, tls, first, zip, idle, min-speed, attempts, retries, hedge, hedge-after, concurrency, check`}},
+		{"* timeout=3s", []string{`*: "timeout" is not an option; the options are ca, cert, key, proxy, bearer-file, headers-file, netrc, weight, dial, tls, first, zip, idle, min-speed, attempts, retries, hedge, hedge-after, concurrency, check, breaker`}},
 		{"* attempts=0 attempts=1; * hedge=on", []string{
 			`*: "attempts=0" is not a whole number from 1 to 100`,
 			`*: the option "attempts" stands twice`,

@@ -46,8 +46,7 @@ func newHaven(t *testing.T, up *proxytest.Upstream, db *proxytest.SumDB) *haven 
 	if err != nil {
 		t.Fatal(err)
 	}
-	tr := upstream.NewTransport(upstream.DefaultTimeouts)
-	tr.Proxy, tr.DialContext = nil, proxytest.Dialer{}.DialContext
+	tr := &http.Transport{DialContext: proxytest.Dialer{}.DialContext, ForceAttemptHTTP2: true}
 	t.Cleanup(tr.CloseIdleConnections)
 	pool := upstream.NewPool(upstream.PoolOptions{Patience: -1})
 	t.Cleanup(pool.Close)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -170,8 +171,7 @@ type place struct{ base, prefix string }
 // overHTTP returns a Remote that asks test servers.
 func overHTTP(t *testing.T, places ...place) sumdb.Remote {
 	t.Helper()
-	tr := upstream.NewTransport(upstream.DefaultTimeouts)
-	tr.Proxy, tr.DialContext = nil, proxytest.Dialer{}.DialContext
+	tr := &http.Transport{DialContext: proxytest.Dialer{}.DialContext, ForceAttemptHTTP2: true}
 	t.Cleanup(tr.CloseIdleConnections)
 	pool := upstream.NewPool(upstream.PoolOptions{})
 	t.Cleanup(pool.Close)

@@ -72,6 +72,13 @@ func (c *Credentials) RoundTrip(req *http.Request) (*http.Response, error) {
 	return c.next.RoundTrip(req)
 }
 
+// Renew has later requests go over new connections, where next knows how to do that.
+func (c *Credentials) Renew() {
+	if r, ok := c.next.(interface{ Renew() }); ok {
+		r.Renew()
+	}
+}
+
 // CloseIdleConnections is for http.Client.
 func (c *Credentials) CloseIdleConnections() {
 	if n, ok := c.next.(interface{ CloseIdleConnections() }); ok {

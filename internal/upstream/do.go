@@ -26,7 +26,7 @@ func (h *site) do(ctx context.Context, rq *request) (*http.Response, error) {
 	if rq.class == Zip {
 		first = h.timeouts.Zip
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
+	ctx, cancel := context.WithCancelCause(WithDialLimit(ctx))
 	timer := time.AfterFunc(first, func() { cancel(&hung{"no answer", first}) })
 	stop := func() { timer.Stop(); cancel(nil) }
 	req, err := h.newRequest(ctx, rq)
@@ -69,10 +69,6 @@ func (h *site) newRequest(ctx context.Context, rq *request) (*http.Request, erro
 		if rq.etag != "" {
 			req.Header.Set("If-Range", rq.etag)
 		}
-	}
-	if h.user != nil {
-		password, _ := h.user.Password()
-		req.SetBasicAuth(h.user.Username(), password)
 	}
 	return req, nil
 }

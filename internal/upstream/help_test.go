@@ -34,8 +34,7 @@ var once = goproxy.UpstreamOptions{Attempts: 1, Check: -1, Breaker: goproxy.NotO
 // newSource returns a source that asks base over a transport of its own, which dials test servers only.
 func newSource(t *testing.T, base string) source {
 	t.Helper()
-	tr := upstream.NewTransport(upstream.DefaultTimeouts)
-	tr.Proxy, tr.DialContext = nil, proxytest.Dialer{}.DialContext
+	tr := &http.Transport{DialContext: proxytest.Dialer{}.DialContext, ForceAttemptHTTP2: true}
 	t.Cleanup(tr.CloseIdleConnections)
 	return sourceOver(t, base, tr)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -33,30 +32,9 @@ const slowTime = 30 * time.Second
 // so that 3 s of dialling survive two losses.
 var DefaultTimeouts = Timeouts{Dial: 3 * time.Second, TLS: 5 * time.Second, First: 10 * time.Second, Zip: 60 * time.Second, Idle: 15 * time.Second, MinSpeed: 1 << 10}
 
-// NewTransport returns a transport for any number of upstreams. Proxies in the environment
-// (HTTPS_PROXY and such) are used as the go command does.
-func NewTransport(t Timeouts) *http.Transport {
-	dialer := &net.Dialer{Timeout: t.Dial, KeepAlive: 30 * time.Second}
-	return &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            dialer.DialContext,
-		TLSHandshakeTimeout:    t.TLS,
-		ForceAttemptHTTP2:      true,
-		MaxIdleConns:           512,
-		MaxIdleConnsPerHost:    256,
-		MaxConnsPerHost:        256,
-		IdleConnTimeout:        90 * time.Second,
-		ExpectContinueTimeout:  time.Second,
-		ReadBufferSize:         32 << 10,
-		MaxResponseHeaderBytes: 64 << 10,
-		HTTP2:                  &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 5 * time.Second},
-	}
-}
-
 // site is the HTTP of one proxy: one request, no second try.
 type site struct {
 	base     string // without trailing slash and credentials
-	user     *url.Userinfo
 	client   *http.Client
 	timeouts Timeouts
 }
@@ -67,7 +45,7 @@ func newSite(base string, rt http.RoundTripper, t Timeouts) (*site, error) {
 	if err != nil { // which has the address in it, and with that perhaps a password
 		return nil, fmt.Errorf("upstream %s: it cannot be read as an address; in a user or a password everything but letters, digits, - . _ ~ is written as %%XX", goproxy.Redact(base))
 	}
-	h := &site{user: u.User, timeouts: t}
+	h := &site{timeouts: t}
 	u.User = nil
 	h.base = strings.TrimRight(u.String(), "/")
 	h.client = &http.Client{Transport: rt, CheckRedirect: h.checkRedirect}
@@ -76,8 +54,8 @@ func newSite(base string, rt http.RoundTripper, t Timeouts) (*site, error) {
 
 const maxRedirects = 10
 
-// checkRedirect follows a redirect as the go command does: ten at most, never from https to http. Credentials
-// stay with the scheme, host and port they were given for.
+// checkRedirect follows a redirect as the go command does: ten at most, never from https to http. Credentials are no part
+// of the request: see Credentials.
 func (h *site) checkRedirect(req *http.Request, via []*http.Request) error {
 	first := via[0].URL
 	switch {
@@ -85,9 +63,6 @@ func (h *site) checkRedirect(req *http.Request, via []*http.Request) error {
 		return fmt.Errorf("stopped after %d redirects", maxRedirects)
 	case first.Scheme == "https" && req.URL.Scheme != "https":
 		return fmt.Errorf("refused a redirect from https to %s://%s", req.URL.Scheme, req.URL.Host)
-	}
-	if req.URL.Scheme != first.Scheme || req.URL.Host != first.Host {
-		req.Header.Del("Authorization")
 	}
 	req.Header.Del("Referer")
 	return nil

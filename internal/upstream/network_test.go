@@ -37,8 +37,8 @@ type host struct {
 }
 
 func newNetwork(t *testing.T) *network {
-	n := &network{t: t, hosts: map[string]*host{}, tr: upstream.NewTransport(upstream.DefaultTimeouts)}
-	n.tr.Proxy, n.tr.DialContext = nil, n.dial
+	n := &network{t: t, hosts: map[string]*host{}, tr: &http.Transport{}}
+	n.tr.DialContext = n.dial
 	t.Cleanup(n.tr.CloseIdleConnections)
 	return n
 }

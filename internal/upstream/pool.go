@@ -61,27 +61,33 @@ func (nobody) Asking(string, string)                 {}
 func (nobody) Attempted(context.Context, Attempt)    {}
 func (nobody) Changed(string, Class, string, string) {}
 
-// Close ends the checks. What is asked goes on.
+// Close ends the checks and closes connections that are idle. What is asked goes on.
 func (p *Pool) Close() {
 	p.mu.Lock()
 	p.closed = true
+	ups := p.upstreams
 	p.mu.Unlock()
 	p.cancel()
 	p.checks.Wait()
+	for _, u := range ups {
+		u.client.CloseIdleConnections()
+	}
 }
 
-// Upstream adds the proxy at base, an entry of a list of upstreams, asked over rt. Where rt has a method Renew() it
-// is called for requests after it to go over new connections.
+// Upstream adds the proxy at base, an entry of a list of upstreams, asked over rt with the credentials for it. Where rt has
+// methods Renew and CloseIdleConnections they are called, as those of a Transport.
 func (p *Pool) Upstream(base string, rt http.RoundTripper, o goproxy.UpstreamOptions) (*Upstream, error) {
-	s, err := newSite(base, rt, p.timeouts(o))
+	s, err := newSite(base, nil, p.timeouts(o))
 	if err != nil {
 		return nil, err
 	}
-	u := newUpstream(p, s, o)
-	u.renew = func() {}
-	if r, ok := rt.(interface{ Renew() }); ok {
-		u.renew = r.Renew
+	c, err := NewCredentials(base, o, rt)
+	if err != nil {
+		return nil, err
 	}
+	s.client.Transport = c
+	u := newUpstream(p, s, o)
+	u.renew = c.Renew
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.upstreams = append(p.upstreams, u)

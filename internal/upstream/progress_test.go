@@ -227,10 +227,9 @@ func TestCallerLeaves(t *testing.T) {
 // TestHungDial: whatever hangs, a name server or a dialler, First is the longest that a request waits for an answer.
 func TestHungDial(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tr := upstream.NewTransport(upstream.DefaultTimeouts)
+		tr := &http.Transport{}
 		over := make(chan struct{})
 		defer close(over)
-		tr.Proxy = nil
 		tr.DialContext = func(context.Context, string, string) (net.Conn, error) {
 			<-over
 			return nil, net.ErrClosed

@@ -55,16 +55,18 @@ type known struct {
 }
 
 func newUpstream(p *Pool, s *site, o goproxy.UpstreamOptions) *Upstream {
-	share := retryShare
+	share, floor := retryShare, float64(retryFloor)
 	if o.Retries > 0 {
 		share = float64(o.Retries) / 100
+	} else if o.Retries < 0 {
+		share, floor = 0, 0
 	}
 	o.Attempts = cmp.Or(o.Attempts, mostAttempts)
 	return &Upstream{
 		site: s, pool: p, o: o,
 		limiter: newLimiter(o.Concurrency),
 		classes: map[Class]*standing{Small: {}, Zip: {}, Sum: {}},
-		retries: newBudget(share, retryFloor),
+		retries: newBudget(share, floor),
 		hedges:  newBudget(hedgeShare, retryFloor),
 		kick:    make(chan struct{}, 1),
 		healthy: true,
@@ -134,7 +136,7 @@ func (u *Upstream) begin() {
 func (u *Upstream) mayRetry(c Class) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.retries.take(time.Now()) || u.classes[c].breaker.halfWell()
+	return u.retries.take(time.Now()) || u.o.Retries >= 0 && u.classes[c].breaker.halfWell()
 }
 
 // mayHedge spends one of the questions that may be asked here because another is slow.
