@@ -7,8 +7,9 @@ import (
 
 const (
 	samples   = 256 // the latest that quantiles are taken of
-	fewest    = 50  // below which nothing is known
-	recompute = 16  // samples between two computations
+	fewest    = 50  // below which nobody else is asked because of them
+	aFew      = 10  // below which nothing is known
+	recompute = 8   // samples between two computations
 )
 
 // A latency knows how long first bytes have taken lately. It is guarded by its upstream's mu.
@@ -22,7 +23,7 @@ type latency struct {
 func (l *latency) add(d time.Duration) {
 	l.ring[l.n%samples] = d
 	l.n++
-	if l.n >= fewest && (l.n-fewest)%recompute == 0 {
+	if l.n >= aFew && (l.n-aFew)%recompute == 0 {
 		l.compute()
 	}
 }
@@ -34,5 +35,5 @@ func (l *latency) compute() {
 	l.p50, l.p95, l.p99 = at(50), at(95), at(99)
 }
 
-// known reports whether the quantiles mean anything.
+// known reports whether there are enough samples for a quantile to say what is usual.
 func (l *latency) known() bool { return l.n >= fewest }

@@ -64,6 +64,7 @@ func TestNothingIsLeft(t *testing.T) {
 						_ = op.do(t.Context(), src) // whatever it says
 					}
 				}
+				synctest.Wait() // what is read to its end becomes idle
 				net.tr.CloseIdleConnections()
 				synctest.Wait()
 				if open, _ := net.open(); open != 0 {

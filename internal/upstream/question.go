@@ -56,8 +56,9 @@ type question struct {
 	flying  int
 	flights []*flight
 	landed  chan landing
-	doubled bool // the slow one has been asked again
-	hedged  bool // another one has been asked because of a slow one
+	doubled bool      // the slow one has been asked again, which is under way
+	after   time.Time // when that may be done again
+	hedged  bool      // another one has been asked because of a slow one
 }
 
 // asked is how far the question has come with one upstream.
@@ -233,7 +234,7 @@ func (q *question) wait(ctx context.Context) (*reply, error) {
 	elapsed := time.Since(eldest.began)
 	var late <-chan time.Time
 	if d := q.tooLong(hedge, doubt); d > 0 {
-		t := time.NewTimer(max(d-elapsed, 0))
+		t := time.NewTimer(max(d-elapsed, time.Until(q.after), 0))
 		defer t.Stop()
 		late = t.C
 	}
@@ -304,17 +305,21 @@ func (q *question) late(ctx context.Context, f *flight, hedge bool) {
 	a := q.other()
 	if hedge && !q.hedged && a != nil {
 		q.hedged = true
+		_, doubt := a.u.patience(q.rq.class)
+		q.after = time.Now().Add(doubt)
 		if a.u.mayHedge() {
 			q.start(ctx, a, "hedge")
 		}
 		return
 	}
-	q.doubled = true
+	q.after = time.Now().Add(backoffFirst) // where nothing may be done now
 	if a != nil {
+		q.doubled = true
 		q.start(ctx, a, "next")
 		return
 	}
 	if a = f.a; a.tries < a.u.o.Attempts && a.u.usable(q.rq.class) && a.u.mayRetry(q.rq.class) {
+		q.doubled = true
 		a.u.renew()
 		q.start(ctx, a, "retry")
 	}
@@ -358,6 +363,7 @@ func (q *question) land(ctx context.Context, l landing) (*reply, error) {
 		return nil, nil
 	}
 	q.trouble(a, l.err)
+	q.doubled, q.after = false, a.after // what hangs is asked again after another attempt that failed
 	if l.rep != nil && l.rep.body != nil {
 		q.mistrust(a, l.err, uint64(crc32.Checksum(l.rep.body, crc32c()))<<32|uint64(len(l.rep.body)))
 	}

@@ -426,7 +426,7 @@ func TestHedge(t *testing.T) {
 		{"the first hangs", hang, after(100*time.Millisecond, has), 600 * time.Millisecond, "ok", "b hedge, a first lost"},
 		{"the second has nothing", after(900*time.Millisecond, has), absent, 900 * time.Millisecond, "ok", "b hedge absent, a first"},
 		{"none has anything", after(900*time.Millisecond, absent), absent, 900 * time.Millisecond, "absent 404", "b hedge absent, a first absent"},
-		{"the first fails late", after(700*time.Millisecond, status(503)), after(900*time.Millisecond, has), 1400 * time.Millisecond, "ok", "a first status, b hedge"},
+		{"the first fails late", after(700*time.Millisecond, status(503)), after(300*time.Millisecond, has), 800 * time.Millisecond, "ok", "a first status, b hedge"},
 		{"the first is fast", after(499*time.Millisecond, has), has, 499 * time.Millisecond, "ok", "a first"},
 	}
 	for _, test := range tests {
@@ -469,11 +469,23 @@ func TestHangIsAskedAgain(t *testing.T) {
 		a := plays(hang, has)
 		st := play(t, 0, "|", unchecked, a)
 		begin := time.Now()
-		if err := st.list(t.Context()); err != nil || time.Since(begin) != time.Second {
+		if err := st.list(t.Context()); err != nil || time.Since(begin) != 500*time.Millisecond {
 			t.Errorf("%v after %v", err, time.Since(begin))
 		}
 		if _, dials := st.open(); dials != 2 {
 			t.Errorf("%d dials", dials)
+		}
+	})
+}
+
+// TestHangIsAskedAgainAndAgain: when the second attempt fails there is a third, while the first one still hangs.
+func TestHangIsAskedAgainAndAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := plays(hang, status(503), reset, has)
+		st := play(t, 0, "|", unchecked, a)
+		begin := time.Now()
+		if err := st.list(t.Context()); err != nil || time.Since(begin) > time.Second {
+			t.Errorf("%v after %v", err, time.Since(begin))
 		}
 	})
 }

@@ -150,9 +150,9 @@ const (
 	hedgeUnknown = 500 * time.Millisecond // until enough is known
 	hedgeLeast   = 100 * time.Millisecond
 	hedgeMost    = 2 * time.Second
-	doubtUnknown = time.Second
-	doubtZip     = 3 * time.Second
-	doubtLeast   = 300 * time.Millisecond
+	doubtUnknown = 500 * time.Millisecond
+	doubtZip     = 2 * time.Second // likewise, for a zip that may have to be made
+	doubtLeast   = 250 * time.Millisecond
 )
 
 // patience returns after how long without an answer another upstream is asked too (0: never), and after how long
@@ -161,15 +161,19 @@ func (u *Upstream) patience(c Class) (hedge, doubt time.Duration) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	l := &u.classes[c].latency
-	first := u.timeouts.First
 	switch {
 	case l.known():
 		hedge = min(max(l.p95, hedgeLeast), hedgeMost)
-		doubt = min(max(3*l.p95, doubtLeast), first)
+	case c != Zip:
+		hedge = hedgeUnknown
+	}
+	switch {
+	case l.p95 > 0:
+		doubt = max(3*l.p95, doubtLeast)
 	case c == Zip:
-		doubt = min(doubtZip, first)
+		doubt = doubtZip
 	default:
-		hedge, doubt = hedgeUnknown, min(doubtUnknown, first)
+		doubt = doubtUnknown
 	}
 	if u.o.HedgeAfter > 0 && hedge > 0 {
 		hedge = u.o.HedgeAfter
@@ -177,7 +181,7 @@ func (u *Upstream) patience(c Class) (hedge, doubt time.Duration) {
 	if !u.o.Hedge.Is(true) {
 		hedge = 0
 	}
-	return hedge, doubt
+	return hedge, min(doubt, u.timeouts.First)
 }
 
 // Why an attempt is given up: another one was faster than one that had begun before it, or nobody needs it.
