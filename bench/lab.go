@@ -11,11 +11,12 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
 // A lab is what the benchmarks of one run share: directories, binaries, and ways to
-// start the servers. It is used by one goroutine.
+// start the servers. It is used by one goroutine, but for starting processes and clients.
 type lab struct {
 	self     string // this program, started again for each role
 	modhaven string // the binary under test
@@ -25,7 +26,7 @@ type lab struct {
 	fixtures string // kept between runs
 	opt      options
 	log      io.Writer
-	spawned  int
+	spawned  atomic.Int64
 	command  string
 
 	began     time.Time // the benchmark that runs now; see turns
@@ -169,6 +170,9 @@ func (l *lab) machine(ctx context.Context) []string {
 	}
 	if l.opt.quick {
 		facts = append(facts, "-quick: a first look, not a result")
+	}
+	if l.opt.scale != 1 {
+		facts = append(facts, fmt.Sprintf("-scale %v: not the full number of runs", l.opt.scale))
 	}
 	return facts
 }
