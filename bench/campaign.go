@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ import (
 type campaign struct {
 	*lab
 	project project
+	rtt     time.Duration
 	world   func(run int, sick bool) (*world, error) // not sick is the same without faults
 
 	runs     int // through Modhaven, in sick worlds
@@ -43,9 +45,9 @@ type contender struct {
 type tally struct {
 	mu                    sync.Mutex
 	ok, n                 int
-	took, requests, bytes sample
-	faults                map[string]int
-	why                   string // the first failure
+	took, requests, bytes sample         // of those that succeeded
+	faults                map[string]int // of all
+	why                   string         // the first failure
 }
 
 func (t *tally) add(o outcome) {
@@ -54,12 +56,12 @@ func (t *tally) add(o outcome) {
 	t.n++
 	if o.ok {
 		t.ok++
+		t.took = append(t.took, o.took)
+		t.requests = append(t.requests, o.requests)
+		t.bytes = append(t.bytes, o.bytes)
 	} else if t.why == "" {
 		t.why = o.why
 	}
-	t.took = append(t.took, o.took)
-	t.requests = append(t.requests, o.requests)
-	t.bytes = append(t.bytes, o.bytes)
 	if t.faults == nil {
 		t.faults = map[string]int{}
 	}
@@ -184,10 +186,12 @@ func (c *campaign) rows() []row {
 	rows = append(rows, c.besides(func(k *contender) row { return k.sick.successRow("… "+k.name, "") })...)
 	rows = append(rows, c.ratios("time ÷ without faults", "%.2f s", c.maxTime, func(t *tally) sample { return t.took })...)
 	rows = append(rows, c.ratios("upstream requests ÷ without faults", "%.0f", c.maxRequests, func(t *tally) sample { return t.requests })...)
-	rows = append(rows, row{figure: "faults met " + c.through.name + ": " + listFaults(c.through.sick.faults)})
+	if len(c.through.sick.faults) > 0 {
+		c.remark("faults met %s: %s", c.through.name, listFaults(c.through.sick.faults))
+	}
 	for _, k := range []*contender{&c.through, &c.plain, &c.retried} {
 		if k.sick.why != "" {
-			rows = append(rows, row{figure: "first failure, " + k.name + ": " + oneLine(k.sick.why)})
+			c.remark("first failure, %s: %s", k.name, oneLine(k.sick.why))
 		}
 	}
 	return rows
@@ -203,24 +207,32 @@ func (c *campaign) besides(f func(*contender) row) []row {
 	return rows
 }
 
-// ratios are the lines of one figure: sums over all runs, so that what failed counts with the time it took.
+// ratios are the lines of one figure, over all runs that succeeded.
 func (c *campaign) ratios(figure, format string, target float64, of func(*tally) sample) []row {
-	line := func(name string, sick, clean sample, target float64) row {
-		ratio := sick.mean() / clean.mean()
-		r := row{figure: name, value: fmt.Sprintf("%.2f ("+format+" ÷ "+format+")", ratio, sick.mean(), clean.mean()), spread: sick.spread(format)}
-		if target > 0 {
-			r.target, r.met = fmt.Sprintf("≤ %.2f", target), reached(ratio <= target)
-		}
-		return r
-	}
 	if c.through.clean.n == 0 {
 		return nil
 	}
-	rows := []row{line(figure+", "+c.through.name, of(&c.through.sick), of(&c.through.clean), target)}
-	if c.plain.clean.n == 0 {
+	rows := []row{meanRow(figure+", "+c.through.name, format, of(&c.through.sick), of(&c.through.clean), target)}
+	if c.plain.clean.ok == 0 {
 		return rows
 	}
-	return append(rows, c.besides(func(k *contender) row { return line("… "+k.name, of(&k.sick), of(&c.plain.clean), 0) })...)
+	return append(rows, c.besides(func(k *contender) row {
+		return meanRow("… "+k.name, format, of(&k.sick), of(&c.plain.clean), 0)
+	})...)
+}
+
+// meanRow is the ratio of two means; a target is missed where there is nothing to compare.
+func meanRow(figure, format string, sick, clean sample, target float64) row {
+	r := row{figure: figure, value: "none succeeded", spread: sick.spread(format)}
+	ratio := math.Inf(1)
+	if len(sick) > 0 && len(clean) > 0 {
+		ratio = sick.mean() / clean.mean()
+		r.value = fmt.Sprintf("%.3f ("+format+" ÷ "+format+")", ratio, sick.mean(), clean.mean())
+	}
+	if target > 0 {
+		r.target, r.met = fmt.Sprintf("≤ %.2f", target), reached(ratio <= target)
+	}
+	return r
 }
 
 func (t *tally) successRow(figure, target string) row {
@@ -236,15 +248,12 @@ func listFaults(faults map[string]int) string {
 	for _, kind := range slices.Sorted(maps.Keys(faults)) {
 		s = append(s, fmt.Sprintf("%d × %s", faults[kind], kind))
 	}
-	if len(s) == 0 {
-		return "none that an answer had"
-	}
 	return strings.Join(s, ", ")
 }
 
-// oneLine makes an error fit for a cell.
+// oneLine makes an error fit for a list.
 func oneLine(s string) string {
-	s = strings.Join(strings.Fields(strings.ReplaceAll(s, "|", "¦")), " ")
+	s = strings.Join(strings.Fields(s), " ")
 	if r := []rune(s); len(r) > 240 {
 		s = string(r[:240]) + "…"
 	}

@@ -28,8 +28,11 @@ type lab struct {
 	log      io.Writer
 	spawned  atomic.Int64
 	command  string
+	remarks  []string // of the benchmark that runs now
 
 	began     time.Time // the benchmark that runs now; see turns
+	clock     cpuClock
+	watched   bool // turns were taken
 	disturbed float64
 	repeated  int
 }
@@ -112,6 +115,11 @@ func (l *lab) findModhaven(ctx context.Context) error {
 }
 
 func (l *lab) logf(format string, args ...any) { fmt.Fprintf(l.log, format+"\n", args...) }
+
+// remark adds what is said below the table.
+func (l *lab) remark(format string, args ...any) {
+	l.remarks = append(l.remarks, fmt.Sprintf(format, args...))
+}
 
 // rounds is how often a benchmark repeats: as asked for, else normal, or quick with -quick.
 func (l *lab) rounds(normal, quick int) int {

@@ -175,6 +175,7 @@ func measure(ctx context.Context, o options, stdout, stderr io.Writer) (int, err
 		l.logf("%s: %s", b.name, b.about)
 		rows, err := b.run(ctx, l)
 		rep.add(b.name, rows)
+		rep.remark(b.name, l.remarks)
 		rep.about = append(rep.about, l.end(b.name))
 		if err != nil {
 			code = 2

@@ -37,8 +37,15 @@ type row struct {
 type report struct {
 	about  []string // machine, versions, command
 	rows   [][]string
+	below  []string
 	failed []string
 	misses int
+}
+
+func (r *report) remark(bench string, remarks []string) {
+	for _, s := range remarks {
+		r.below = append(r.below, bench+": "+s)
+	}
 }
 
 func (r *report) add(bench string, rows []row) {
@@ -79,6 +86,12 @@ func (r *report) write(w io.Writer) {
 	fmt.Fprintln(w)
 	for _, cells := range append([][]string{head, rule}, rows...) {
 		fmt.Fprintln(w, tableLine(cells, width))
+	}
+	if len(r.below) > 0 {
+		fmt.Fprintln(w)
+	}
+	for _, line := range r.below {
+		fmt.Fprintf(w, "- %s\n", line)
 	}
 	for _, f := range r.failed {
 		fmt.Fprintf(w, "\n**%s**\n", f)

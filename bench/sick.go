@@ -25,7 +25,7 @@ func benchSlowTail(ctx context.Context, l *lab) ([]row, error) {
 		return nil, err
 	}
 	defer w.close()
-	direct := load500(ctx, first.url(), l.share(tailTotal/20))
+	direct := load500(ctx, first.url(), l.share(tailTotal/10))
 	h, err := l.startHaven(ctx, w)
 	if err != nil {
 		return nil, err
@@ -74,7 +74,7 @@ func tailRows(all, direct []answered, asked int) []row {
 
 // benchSick has one upstream fall ill under a load that goes on, and get well again.
 func benchSick(ctx context.Context, l *lab) ([]row, error) {
-	w, err := l.alone(faultySettings{RTT: rtt})
+	w, err := l.alone(faultySettings{RTT: rttFar})
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -115,7 +116,8 @@ func (l *lab) startHaven(ctx context.Context, w *world, flags ...string) (*haven
 	if err != nil {
 		return nil, err
 	}
-	s, err := l.startModhaven(ctx, state, w.list, append(flags, w.flags...)...)
+	flags = slices.Concat([]string{"--log-level", "warn"}, flags, w.flags)
+	s, err := l.startModhaven(ctx, state, w.list, flags...)
 	if err != nil {
 		os.RemoveAll(state)
 		return nil, err
