@@ -70,6 +70,13 @@ func (t *tally) add(o outcome) {
 	}
 }
 
+// failedFirst reports whether no run has failed before.
+func (t *tally) failedFirst() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.ok == t.n
+}
+
 func (*campaign) into(who *contender, sick bool) *tally {
 	if sick {
 		return &who.sick
@@ -126,7 +133,7 @@ func (c *campaign) download(ctx context.Context, w *world, h *haven, into *tally
 	if err != nil {
 		return err
 	}
-	if !o.ok {
+	if !o.ok && into.failedFirst() {
 		c.logf("run %d failed through Modhaven: %.600s\n%v", run, o.why, h.failure("its log ends with"))
 	}
 	into.add(o)

@@ -73,14 +73,12 @@ type faultyServer struct {
 }
 
 func runFaulty(ctx context.Context, settings []byte, stdout io.Writer) error {
-	u := &faultyServer{nth: map[string]int{}, conns: map[net.Conn]struct{}{}}
-	if err := json.Unmarshal(settings, &u.settings); err != nil {
+	var s faultySettings
+	if err := json.Unmarshal(settings, &s); err != nil {
 		return err
 	}
-	u.total = &pacer{rate: u.settings.Speed}
-	u.forget()
 	host := faultyHost
-	if u.settings.CertFile != "" {
+	if s.CertFile != "" {
 		host = "127.0.0.1" // httptest's certificate is for that
 	}
 	ln, err := net.Listen("tcp", host+":0")
@@ -91,8 +89,8 @@ func runFaulty(ctx context.Context, settings []byte, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	u.listen = proxytest.NewListener(ln)
-	if err := u.serve(); err != nil {
+	u := newFaultyServer(s, proxytest.NewListener(ln))
+	if err := u.start(); err != nil {
 		return err
 	}
 	go (&http.Server{Handler: http.HandlerFunc(u.control), ReadHeaderTimeout: time.Minute}).Serve(control)
@@ -103,19 +101,30 @@ func runFaulty(ctx context.Context, settings []byte, stdout io.Writer) error {
 	return nil
 }
 
-// serve begins to answer.
-func (u *faultyServer) serve() error {
+func newFaultyServer(s faultySettings, ln *proxytest.Listener) *faultyServer {
+	u := &faultyServer{settings: s, listen: ln, total: &pacer{rate: s.Speed}, nth: map[string]int{}, conns: map[net.Conn]struct{}{}}
+	u.forget()
+	return u
+}
+
+// server returns the server that is to be started.
+func (u *faultyServer) server() *httptest.Server {
 	s := httptest.NewUnstartedServer(proxytest.Faulty(http.HandlerFunc(u.file), u.choose))
 	s.Listener.Close()
 	s.Listener = faultyListener{u.listen, u}
 	s.Config.ConnContext = proxytest.ConnContext
 	s.Config.ErrorLog = log.New(io.Discard, "", 0) // broken connections are the point here
+	return s
+}
+
+// start begins to answer, for the life of the process.
+func (u *faultyServer) start() error {
+	s := u.server()
 	if u.settings.CertFile == "" {
 		s.Start()
 		return nil
 	}
-	s.EnableHTTP2 = true
-	s.StartTLS()
+	s.StartTLS() // HTTP/1.1: a handshake for each connection
 	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
 	return os.WriteFile(u.settings.CertFile, cert, 0o644)
 }
