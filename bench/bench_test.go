@@ -11,13 +11,15 @@ import (
 )
 
 func TestSelected(t *testing.T) {
-	all := []bench{{name: "a"}, {name: "b"}, {name: "c"}}
+	all := []bench{{name: "a"}, {name: "b"}, {name: "c"}, {name: "d:e"}, {name: "d:f"}}
 	tests := []struct {
 		names, want, err string
 	}{
 		{"", "abc", ""},
 		{"c,a", "ac", ""},
 		{"b", "b", ""},
+		{"d", "d:ed:f", ""},
+		{"b,d:f", "bd:f", ""},
 		{"b,x", "", "x: no such benchmark; see -list"},
 	}
 	for _, tt := range tests {
@@ -126,7 +128,7 @@ func TestReport(t *testing.T) {
 	r.add("hot", []row{{figure: "× é", value: "1.0", met: yes}, {figure: "x", met: no}})
 	var b bytes.Buffer
 	r.write(&b)
-	want := "| hot       | × é    | 1.0      |                 |        | yes     |         |\n"
+	want := "| hot       | × é    | 1.0      |                 |        | yes     |\n"
 	if !strings.Contains(b.String(), want) {
 		t.Errorf("table:\n%s\nwant a line %s", b.String(), want)
 	}

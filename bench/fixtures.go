@@ -140,3 +140,30 @@ func graphVersion(i, direct int) module.Version {
 	}
 	return module.Version{Path: fmt.Sprintf("example.com/graph%d/lib%03d", lib%11, lib), Version: fmt.Sprintf("v1.%d.0", minor)}
 }
+
+const faultsModules = 107
+
+// faultsRecipes is a project of 107 modules, all listed in its go.mod, with small zips.
+func faultsRecipes() (deps []recipe, main recipe) {
+	rng := rand.New(rand.NewPCG(4, 4))
+	main = recipe{Version: module.Version{Path: "example.com/project", Version: "v0.0.0"}, Go: "1.24"}
+	for i := range faultsModules {
+		size := int(2e3 * math.Exp(rng.Float64()*math.Log(30)))
+		if i%27 == 13 {
+			size = 300e3
+		}
+		deps = append(deps, recipe{
+			Version: module.Version{Path: fmt.Sprintf("example.com/shaky%d/lib%03d", i%7, i), Version: fmt.Sprintf("v1.%d.%d", i%9, i%4)},
+			Go:      "1.21", Size: size, Seed: uint64(i) + 8000,
+		})
+		main.Requires = append(main.Requires, deps[i].Version)
+	}
+	return deps, main
+}
+
+// bigRecipes is a project of one module, whose zip has 40 MB.
+func bigRecipes() (deps []recipe, main recipe) {
+	deps = []recipe{{Version: module.Version{Path: "example.com/big", Version: "v1.0.0"}, Go: "1.24", Size: bigSize, Seed: 1}}
+	main = recipe{Version: module.Version{Path: "example.com/project", Version: "v0.0.0"}, Go: "1.24", Requires: []module.Version{deps[0].Version}}
+	return deps, main
+}

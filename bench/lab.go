@@ -11,11 +11,12 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
 // A lab is what the benchmarks of one run share: directories, binaries, and ways to
-// start the servers. It is used by one goroutine.
+// start the servers. It is used by one goroutine, but for starting processes and clients.
 type lab struct {
 	self     string // this program, started again for each role
 	modhaven string // the binary under test
@@ -25,10 +26,13 @@ type lab struct {
 	fixtures string // kept between runs
 	opt      options
 	log      io.Writer
-	spawned  int
+	spawned  atomic.Int64
 	command  string
+	remarks  []string // of the benchmark that runs now
 
 	began     time.Time // the benchmark that runs now; see turns
+	clock     cpuClock
+	watched   bool // turns were taken
 	disturbed float64
 	repeated  int
 }
@@ -112,6 +116,11 @@ func (l *lab) findModhaven(ctx context.Context) error {
 
 func (l *lab) logf(format string, args ...any) { fmt.Fprintf(l.log, format+"\n", args...) }
 
+// remark adds what is said below the table.
+func (l *lab) remark(format string, args ...any) {
+	l.remarks = append(l.remarks, fmt.Sprintf(format, args...))
+}
+
 // rounds is how often a benchmark repeats: as asked for, else normal, or quick with -quick.
 func (l *lab) rounds(normal, quick int) int {
 	switch {
@@ -169,6 +178,9 @@ func (l *lab) machine(ctx context.Context) []string {
 	}
 	if l.opt.quick {
 		facts = append(facts, "-quick: a first look, not a result")
+	}
+	if l.opt.scale != 1 {
+		facts = append(facts, fmt.Sprintf("-scale %v: not the full number of runs", l.opt.scale))
 	}
 	return facts
 }

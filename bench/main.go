@@ -5,6 +5,8 @@
 //	go run ./bench -run hot,cold        some of them
 //	go run ./bench -quick -run herd     fewer rounds, for a first look
 //	go run ./bench -out FILE.md         the table also into a file
+//	go run ./bench -run faults          everything that can go wrong with upstreams
+//	go run ./bench -run faults:big      one case of it
 //
 // All parts run on this machine and talk over 127.0.0.1. Figures are ratios wherever
 // they can be: contenders take turns (A B, B A, …), each round gives one ratio, and the
@@ -12,6 +14,11 @@
 //
 // Each benchmark checks what it was given: statuses, and bytes against the fixture.
 // A wrong answer is an error, so a fast wrong answer cannot win.
+//
+// The cases of "faults" run the real go command against upstreams that fail by design:
+// plainly, three times over, and through "modhaven serve". They take most of an hour and
+// run only when they are named. Which request fails, and how, is drawn from -seed, the run and
+// the request alone, so a run can be repeated. -scale 0.1 does a tenth of the runs.
 //
 // It needs Linux (/proc), and nginx and wrk for the benchmark "hot". The exit status is
 // 0 when every benchmark ran, 2 when one could not; with -strict a missed target is 1.
@@ -26,7 +33,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -40,7 +46,7 @@ type bench struct {
 }
 
 func benches() []bench {
-	return []bench{
+	return append([]bench{
 		{"size", "the binary, idle memory, start to ready", benchSize},
 		{"hot", "stored files under wrk, against a bare handler and nginx", benchHot},
 		{"cold", "go mod download through an empty Modhaven, against straight from the upstream", benchCold},
@@ -48,7 +54,7 @@ func benches() []bench {
 		{"herd", "100 clients ask for one cold zip", benchHerd},
 		{"hang", "hits while 200 fills hang on a dead upstream", benchHang},
 		{"absent", "hits while one client asks for 10,000 absent names a second", benchAbsent},
-	}
+	}, faultCases()...)
 }
 
 type options struct {
@@ -56,6 +62,8 @@ type options struct {
 	strict, quick, list       bool
 	rounds                    int
 	calm                      time.Duration
+	scale                     float64
+	seed                      uint64
 }
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -75,7 +83,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	if o.list {
 		for _, b := range benches() {
-			fmt.Fprintf(stdout, "%-8s %s\n", b.name, b.about)
+			fmt.Fprintf(stdout, "%-17s %s\n", b.name, b.about)
 		}
 		return 0
 	}
@@ -91,7 +99,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	var o options
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	f.StringVar(&o.run, "run", "", "comma-separated names of the benchmarks to run (default all; see -list)")
+	f.StringVar(&o.run, "run", "", "comma-separated names of the benchmarks to run (default all but the cases of faults, which are all named by faults; see -list)")
 	f.StringVar(&o.out, "out", "", "also write the table to this file, as Markdown")
 	f.StringVar(&o.modhaven, "modhaven", "", "measure this binary instead of building ./cmd/modhaven")
 	f.StringVar(&o.state, "state", "", "directory for Modhaven's state (default below the temporary directory)")
@@ -100,6 +108,8 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	f.BoolVar(&o.list, "list", false, "list the benchmarks and exit")
 	f.IntVar(&o.rounds, "rounds", 0, "rounds of each benchmark (default each benchmark's own)")
 	f.DurationVar(&o.calm, "calm", 0, "how long each benchmark may wait for other processes to leave the processor alone, and repeat rounds in which they did not")
+	f.Float64Var(&o.scale, "scale", 1, "share of the runs of faults that is done")
+	f.Uint64Var(&o.seed, "seed", 1, "what the faults are drawn from")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
@@ -111,21 +121,38 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 }
 
 // selected returns the benchmarks that names, a comma-separated list, asks for, in
-// the order of all; every one for the empty list.
+// the order of all. A name stands for its cases too ("faults" for "faults:big"); the
+// empty list for all that are no cases.
 func selected(all []bench, names string) ([]bench, error) {
-	if names == "" {
-		return all, nil
-	}
-	want := strings.Split(names, ",")
 	var picked []bench
+	if names == "" {
+		for _, b := range all {
+			if !strings.Contains(b.name, ":") {
+				picked = append(picked, b)
+			}
+		}
+		return picked, nil
+	}
+	want := make(map[string]bool) // whether it was found
+	for _, n := range strings.Split(names, ",") {
+		want[n] = false
+	}
 	for _, b := range all {
-		if i := slices.Index(want, b.name); i >= 0 {
+		group, _, _ := strings.Cut(b.name, ":")
+		taken := false
+		for _, n := range []string{b.name, group} {
+			if _, ok := want[n]; ok {
+				want[n], taken = true, true
+			}
+		}
+		if taken {
 			picked = append(picked, b)
-			want = slices.Delete(want, i, i+1)
 		}
 	}
-	if len(want) > 0 {
-		return nil, fmt.Errorf("%s: no such benchmark; see -list", strings.Join(want, ","))
+	for n, found := range want {
+		if !found {
+			return nil, fmt.Errorf("%s: no such benchmark; see -list", n)
+		}
 	}
 	return picked, nil
 }
@@ -148,6 +175,7 @@ func measure(ctx context.Context, o options, stdout, stderr io.Writer) (int, err
 		l.logf("%s: %s", b.name, b.about)
 		rows, err := b.run(ctx, l)
 		rep.add(b.name, rows)
+		rep.remark(b.name, l.remarks)
 		rep.about = append(rep.about, l.end(b.name))
 		if err != nil {
 			code = 2

@@ -41,8 +41,8 @@ func (l *lab) withState(ctx context.Context, state, upstream string, f func(*ser
 }
 
 // startModhaven starts an empty or filled Modhaven over state and waits until it is ready.
-func (l *lab) startModhaven(ctx context.Context, state, upstream string) (*server, error) {
-	s, err := l.execModhaven(state, upstream)
+func (l *lab) startModhaven(ctx context.Context, state, upstream string, flags ...string) (*server, error) {
+	s, err := l.execModhaven(state, upstream, flags...)
 	if err != nil {
 		return nil, err
 	}
@@ -54,13 +54,14 @@ func (l *lab) startModhaven(ctx context.Context, state, upstream string) (*serve
 }
 
 // execModhaven starts Modhaven and does not wait.
-func (l *lab) execModhaven(state, upstream string) (*server, error) {
+func (l *lab) execModhaven(state, upstream string, flags ...string) (*server, error) {
 	addr, err := freeAddr()
 	if err != nil {
 		return nil, err
 	}
-	p, err := l.spawn("modhaven", nil, l.modhaven, "serve",
-		"--listen", addr, "--state", state, "--upstreams", upstream, "--sumdb", "off")
+	argv := append([]string{l.modhaven, "serve",
+		"--listen", addr, "--state", state, "--upstreams", upstream, "--sumdb", "off"}, flags...)
+	p, err := l.spawn("modhaven", nil, argv...)
 	if err != nil {
 		return nil, err
 	}

@@ -26,8 +26,7 @@ type process struct {
 // spawn starts a child whose stderr goes to a file, not through this process. Where
 // stdout is nil that goes there too.
 func (l *lab) spawn(name string, stdout *os.File, argv ...string) (*process, error) {
-	l.spawned++
-	log := filepath.Join(l.dir, fmt.Sprintf("%03d-%s.log", l.spawned, name))
+	log := filepath.Join(l.dir, fmt.Sprintf("%03d-%s.log", l.spawned.Add(1), name))
 	f, err := os.Create(log)
 	if err != nil {
 		return nil, err

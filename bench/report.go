@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -36,8 +37,15 @@ type row struct {
 type report struct {
 	about  []string // machine, versions, command
 	rows   [][]string
+	below  []string
 	failed []string
 	misses int
+}
+
+func (r *report) remark(bench string, remarks []string) {
+	for _, s := range remarks {
+		r.below = append(r.below, bench+": "+s)
+	}
 }
 
 func (r *report) add(bench string, rows []row) {
@@ -52,14 +60,21 @@ func (r *report) add(bench string, rows []row) {
 func (r *report) missed() bool { return r.misses > 0 }
 
 // write prints the report as Markdown with its columns aligned, so that it reads well
-// in a terminal too.
+// in a terminal too. A last column that is empty is left out.
 func (r *report) write(w io.Writer) {
 	for _, line := range r.about {
 		fmt.Fprintf(w, "- %s\n", line)
 	}
+	rows := r.rows
 	head := []string{"benchmark", "figure", "measured", "spread (rounds)", "target", "reached", "× nginx"}
+	if last := len(head) - 1; !slices.ContainsFunc(rows, func(cells []string) bool { return cells[last] != "" }) {
+		head, rows = head[:last], nil
+		for _, cells := range r.rows {
+			rows = append(rows, cells[:last])
+		}
+	}
 	width := make([]int, len(head))
-	for _, cells := range append([][]string{head}, r.rows...) {
+	for _, cells := range append([][]string{head}, rows...) {
 		for i, c := range cells {
 			width[i] = max(width[i], len([]rune(c)))
 		}
@@ -69,8 +84,14 @@ func (r *report) write(w io.Writer) {
 		rule[i] = strings.Repeat("-", n)
 	}
 	fmt.Fprintln(w)
-	for _, cells := range append([][]string{head, rule}, r.rows...) {
+	for _, cells := range append([][]string{head, rule}, rows...) {
 		fmt.Fprintln(w, tableLine(cells, width))
+	}
+	if len(r.below) > 0 {
+		fmt.Fprintln(w)
+	}
+	for _, line := range r.below {
+		fmt.Fprintf(w, "- %s\n", line)
 	}
 	for _, f := range r.failed {
 		fmt.Fprintf(w, "\n**%s**\n", f)

@@ -27,6 +27,7 @@ func runRole(ctx context.Context, name string, args []string, stdout, stderr io.
 	roles := map[string]func(context.Context, []byte, io.Writer) error{
 		"role:upstream": runUpstream,
 		"role:bare":     runBare,
+		"role:faulty":   runFaulty,
 		"role:flood":    runFlood,
 		"role:pass":     runPass,
 	}

@@ -54,7 +54,7 @@ func (l *lab) round(ctx context.Context, r int, fs []func(int) error) (whole boo
 			return false, nil
 		}
 	}
-	l.disturbed = max(l.disturbed, worst)
+	l.disturbed, l.watched = max(l.disturbed, worst), true
 	return true, nil
 }
 
@@ -79,9 +79,14 @@ func (l *lab) calm(ctx context.Context) error {
 }
 
 // begin starts a benchmark's account of disturbances, and end says it.
-func (l *lab) begin() { l.began, l.disturbed, l.repeated = time.Now(), 0, 0 }
+func (l *lab) begin() {
+	l.began, l.clock, l.watched, l.disturbed, l.repeated, l.remarks = time.Now(), readCPU(), false, 0, 0, nil
+}
 
 func (l *lab) end(name string) string {
+	if !l.watched {
+		return fmt.Sprintf("%s: other processes used %.0f %% of the processor on average", name, 100*readCPU().others(l.clock))
+	}
 	s := fmt.Sprintf("%s: other processes used at most %.0f %% of the processor during a measurement", name, 100*l.disturbed)
 	if l.repeated > 0 {
 		s += fmt.Sprintf("; %d rounds in which it was more than %.0f %% were repeated", l.repeated, 100*disturbedShare)

@@ -108,18 +108,27 @@ func (u *upstreamServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if conn, ok := r.Context().Value(connKey{}).(*linkConn); ok && strings.HasSuffix(name, ".zip") {
 		conn.markNext(u.sawFirstByte)
 	}
-	f, err := os.Open(filepath.Join(u.settings.Dir, filepath.FromSlash(name)))
-	if err == nil {
-		defer f.Close()
-		var st os.FileInfo
-		if st, err = f.Stat(); err == nil && st.Mode().IsRegular() {
-			w.Header().Set("ETag", fmt.Sprintf("\"%x-%x\"", st.Size(), st.ModTime().UnixNano()))
-			w.Header().Set("Content-Type", contentType(name))
-			http.ServeContent(w, r, "", st.ModTime(), f)
-			return
-		}
+	if !serveFile(w, r, u.settings.Dir) {
+		u.absent(w, r)
 	}
-	u.absent(w, r)
+}
+
+// serveFile answers with the file below dir that the path names. It reports false, and has not answered, where there is none.
+func serveFile(w http.ResponseWriter, r *http.Request, dir string) bool {
+	name := path.Clean(r.URL.Path)
+	f, err := os.Open(filepath.Join(dir, filepath.FromSlash(name)))
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil || !st.Mode().IsRegular() {
+		return false
+	}
+	w.Header().Set("ETag", fmt.Sprintf("\"%x-%x\"", st.Size(), st.ModTime().UnixNano()))
+	w.Header().Set("Content-Type", contentType(name))
+	http.ServeContent(w, r, "", st.ModTime(), f)
+	return true
 }
 
 func (u *upstreamServer) absent(w http.ResponseWriter, r *http.Request) {

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"syscall"
 	"testing"
@@ -216,5 +219,29 @@ func TestFailChoosesRequests(t *testing.T) {
 		if got[i] != want[i] {
 			t.Fatalf("got %v, want %v", got, want)
 		}
+	}
+}
+
+// A wrapped connection is cut below what wraps it.
+type wrapped struct{ net.Conn }
+
+func (w wrapped) NetConn() net.Conn { return w.Conn }
+
+func TestFaultyOverWrappedConns(t *testing.T) {
+	for name, f := range map[string]Fault{"reset": Reset(5), "close": Close(5), "none": {}} {
+		s := httptest.NewUnstartedServer(Faulty(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			io.WriteString(w, "0123456789")
+		}), func(*http.Request) Fault { return f }))
+		s.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+			return ConnContext(ctx, wrapped{c})
+		}
+		s.Config.ErrorLog = log.New(panicsOnly{}, "", 0)
+		s.Start()
+		Register(s.Listener.Addr().String())
+		_, b, err := get(t, s.Client(), s.URL)
+		if whole := err == nil && b == "0123456789"; whole != (name == "none") {
+			t.Errorf("%s: %q, %v", name, b, err)
+		}
+		s.Close()
 	}
 }

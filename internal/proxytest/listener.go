@@ -5,9 +5,9 @@ import (
 	"sync"
 )
 
-// A listener can stop listening, so that dials are refused, and start again at the same
-// address. http.Server sees one that never ends.
-type listener struct {
+// A Listener can stop listening, so that dials are refused, and start again at the same
+// address. http.Server sees one that never ends. Its methods may be called by many at once.
+type Listener struct {
 	addr net.Addr
 
 	mu      sync.Mutex
@@ -16,19 +16,20 @@ type listener struct {
 	changed chan struct{} // closed and replaced when one of the above changes
 }
 
-func newListener(l net.Listener) *listener {
-	return &listener{addr: l.Addr(), cur: l, changed: make(chan struct{})}
+// NewListener takes l over.
+func NewListener(l net.Listener) *Listener {
+	return &Listener{addr: l.Addr(), cur: l, changed: make(chan struct{})}
 }
 
 // set must be called with mu held.
-func (l *listener) set(cur net.Listener, closed bool) {
+func (l *Listener) set(cur net.Listener, closed bool) {
 	l.cur, l.closed = cur, closed
 	close(l.changed)
 	l.changed = make(chan struct{})
 }
 
 // Accept waits while the listener refuses.
-func (l *listener) Accept() (net.Conn, error) {
+func (l *Listener) Accept() (net.Conn, error) {
 	for {
 		l.mu.Lock()
 		cur, closed, changed := l.cur, l.closed, l.changed
@@ -53,9 +54,11 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
-func (l *listener) Addr() net.Addr { return l.addr }
+// Addr implements net.Listener.
+func (l *Listener) Addr() net.Addr { return l.addr }
 
-func (l *listener) Close() error {
+// Close implements net.Listener.
+func (l *Listener) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
@@ -69,7 +72,8 @@ func (l *listener) Close() error {
 	return cur.Close()
 }
 
-func (l *listener) refuse() {
+// Refuse closes the port; connections that are open stay.
+func (l *Listener) Refuse() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if cur := l.cur; cur != nil {
@@ -78,7 +82,8 @@ func (l *listener) refuse() {
 	}
 }
 
-func (l *listener) resume() error {
+// Resume opens the port again.
+func (l *Listener) Resume() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.cur != nil || l.closed {

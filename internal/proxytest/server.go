@@ -2,10 +2,8 @@ package proxytest
 
 import (
 	"bytes"
-	"context"
 	"encoding/pem"
 	"log"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -24,7 +22,7 @@ type Server struct {
 
 	t      TB
 	http   *httptest.Server
-	listen *listener
+	listen *Listener
 	next   http.Handler
 	base   Fault // of every answer
 	closed chan struct{}
@@ -78,11 +76,9 @@ func newServer(t TB, h http.Handler, base Fault) *Server {
 
 func (s *Server) start(sec security) {
 	s.http = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
-	s.listen = newListener(s.http.Listener)
+	s.listen = NewListener(s.http.Listener)
 	s.http.Listener = s.listen
-	s.http.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
-		return context.WithValue(ctx, connKey{}, c)
-	}
+	s.http.Config.ConnContext = ConnContext
 	s.http.Config.ErrorLog = log.New(panicsOnly{}, "", 0)
 	if sec == plain {
 		s.http.Start()
@@ -218,14 +214,14 @@ func (s *Server) Await(pattern string, n int) {
 
 // Refuse closes the port and all connections: dials are refused.
 func (s *Server) Refuse() {
-	s.listen.refuse()
+	s.listen.Refuse()
 	s.http.CloseClientConnections()
 }
 
 // Accept opens the port again.
 func (s *Server) Accept() {
 	s.t.Helper()
-	if err := s.listen.resume(); err != nil {
+	if err := s.listen.Resume(); err != nil {
 		s.t.Fatalf("proxytest: %v", err)
 	}
 }

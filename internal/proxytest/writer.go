@@ -1,7 +1,7 @@
 package proxytest
 
 import (
-	"crypto/tls"
+	"context"
 	"maps"
 	"net"
 	"net/http"
@@ -24,6 +24,19 @@ type writer struct {
 }
 
 type connKey struct{}
+
+// ConnContext is for the field of that name of an http.Server whose handler is a [Faulty].
+func ConnContext(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, c)
+}
+
+// Faulty answers as next does, with the fault that choose gives to each request. It is
+// for servers that no test owns; tests have [Server.FailFunc].
+func Faulty(next http.Handler, choose func(*http.Request) Fault) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		newWriter(w, r, newPlan(choose(r)), nil).serve(next)
+	})
+}
 
 func newWriter(w http.ResponseWriter, r *http.Request, p *plan, closed <-chan struct{}) *writer {
 	slices.SortStableFunc(p.events, func(a, b event) int { return int(min(1, max(-1, a.at-b.at))) })
@@ -174,10 +187,13 @@ func (w *writer) until(c <-chan time.Time) {
 // conn is the TCP connection under whatever is above it.
 func (w *writer) conn() net.Conn {
 	c, _ := w.r.Context().Value(connKey{}).(net.Conn)
-	if t, ok := c.(*tls.Conn); ok {
-		return t.NetConn()
+	for {
+		above, ok := c.(interface{ NetConn() net.Conn }) // *tls.Conn is one
+		if !ok {
+			return c
+		}
+		c = above.NetConn()
 	}
-	return c
 }
 
 func (w *writer) reset() {
