@@ -56,6 +56,7 @@ type question struct{ path, query, name string }
 // refresh is a question on its way to the upstreams. It belongs to nobody's request.
 type refresh struct {
 	began time.Time
+	task  *task // nil where it was over at once
 	done  chan struct{}
 	known *known
 	err   error
@@ -101,6 +102,7 @@ func (a *answers) get(ctx context.Context, q question) (*goproxy.Content, error)
 // wait waits for a refresh: as long as the client does, or for what is left of the refresh's budget where there is a
 // stale answer.
 func (a *answers) wait(ctx context.Context, q question, k *known, r *refresh) (*goproxy.Content, error) {
+	defer a.s.wait()()
 	var budget <-chan time.Time
 	if k != nil {
 		t := time.NewTimer(a.s.o.Budget - time.Since(r.began))
@@ -150,6 +152,7 @@ func (a *answers) refresh(ctx context.Context, q question, old *known) *refresh 
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if r := a.refreshes[q.name]; r != nil {
+		r.task.join(ctx)
 		return r
 	}
 	r := &refresh{began: time.Now(), done: make(chan struct{})}
@@ -162,7 +165,9 @@ func (a *answers) refresh(ctx context.Context, q question, old *known) *refresh 
 		close(r.done)
 		return r
 	}
+	r.task = a.s.begin(ctx, "refresh", q.name)
 	if !a.s.work.start(func() { defer leave(); a.lead(q, old, r) }) {
+		r.task.end(errClosed)
 		leave()
 		return nil
 	}
@@ -185,7 +190,8 @@ func (a *answers) settled(q question, r *refresh) bool {
 
 // lead asks the upstreams and remembers what they say.
 func (a *answers) lead(q question, old *known, r *refresh) {
-	r.known, r.err = a.ask(q)
+	defer func() { r.task.end(r.err) }()
+	r.known, r.err = a.ask(r.task.ctx, q)
 	a.s.remember(q.path, q.name, r.err)
 	var nf *goproxy.NotFound
 	switch {
@@ -197,7 +203,7 @@ func (a *answers) lead(q question, old *known, r *refresh) {
 	case errors.As(r.err, &nf):
 		a.known.Remove(q.name)
 	default:
-		a.s.failed(q.path, q.name, r.err)
+		a.s.failed(r.task.ctx, q.path, q.name, r.err)
 		if old != nil {
 			failed := *old
 			failed.failed = time.Now()
@@ -209,6 +215,7 @@ func (a *answers) lead(q question, old *known, r *refresh) {
 	a.mu.Unlock()
 	close(r.done)
 	if r.err == nil {
+		r.task.came(r.known.from, int64(len(r.known.body)))
 		a.s.o.Recorder.Record(Event{What: Refreshed, Path: q.path, Name: q.name, From: r.known.from, Size: int64(len(r.known.body))})
 		if a.rewrite(old, r.known) {
 			a.keep(q, r.known)
@@ -221,12 +228,12 @@ func (a *answers) rewrite(old, k *known) bool {
 	return old == nil || !bytes.Equal(old.body, k.body) || old.from != k.from || k.checked.Sub(old.stored) >= rewriteAfter
 }
 
-func (a *answers) ask(q question) (*known, error) {
+func (a *answers) ask(ctx context.Context, q question) (*known, error) {
 	if err := a.s.slots.acquire(a.s.ctx); err != nil {
 		return nil, a.s.closing(err)
 	}
 	defer a.s.slots.release()
-	c, err := a.s.answerOf(q)
+	c, err := a.s.answerOf(ctx, q)
 	if err != nil {
 		return nil, a.s.closing(err)
 	}
@@ -238,11 +245,11 @@ func (a *answers) ask(q question) (*known, error) {
 	return &known{body: b, etag: store.ETag(b), from: c.From, checked: time.Now()}, nil
 }
 
-func (s *Service) answerOf(q question) (*goproxy.Content, error) {
+func (s *Service) answerOf(ctx context.Context, q question) (*goproxy.Content, error) {
 	if q.query == "" {
-		return s.o.Fetcher.List(s.ctx, q.path)
+		return s.o.Fetcher.List(ctx, q.path)
 	}
-	return s.o.Fetcher.Query(s.ctx, q.path, q.query)
+	return s.o.Fetcher.Query(ctx, q.path, q.query)
 }
 
 // exists hears that a version is there. A list that lacks it is old, however short ago it came.
@@ -322,5 +329,7 @@ func (a *answers) keep(q question, k *known) {
 	if err != nil {
 		a.s.o.Log.Error("the store takes no answer; clients were answered all the same", "file", queryFile(q), "err", err)
 		a.s.o.Recorder.Record(Event{What: StoreFailed, Path: q.path, Name: q.name, Err: err})
+		return
 	}
+	a.s.o.Recorder.Record(Event{What: Stored, Path: q.path, Name: q.name, Size: int64(len(b))})
 }
