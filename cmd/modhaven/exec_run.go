@@ -92,6 +92,9 @@ func (e *execution) extras(log *slog.Logger, t *tally, line *progress) extras {
 	return extras{
 		recorder: t,
 		observe: func(a server.Access) {
+			if a.Endpoint == server.EndpointSumDB {
+				return // the tally stands around the checksum database itself
+			}
 			t.observe(a)
 			if access != nil {
 				access(a)

@@ -12,6 +12,7 @@ import (
 	"github.com/modhaven/modhaven/internal/server"
 	"github.com/modhaven/modhaven/internal/store"
 	"github.com/modhaven/modhaven/internal/sumdb"
+	"github.com/modhaven/modhaven/internal/telemetry"
 	"github.com/modhaven/modhaven/internal/upstream"
 )
 
@@ -33,6 +34,8 @@ type extras struct {
 	// noSumDB are the patterns of names that no checksum database is asked for, where they
 	// are not those of the setting private.
 	noSumDB *string
+	// telemetry counts and traces, and is what /metrics and /status say; nil for none.
+	telemetry *telemetry.Telemetry
 }
 
 // newHaven builds a haven. Close it.
@@ -69,7 +72,7 @@ func newHaven(cfg *config.Config, log *slog.Logger, x extras) (*haven, error) {
 		state.Close()
 		return nil, err
 	}
-	hv.service = proxy.New(proxy.Options{
+	po := proxy.Options{
 		Store:    dir,
 		Fetcher:  chain,
 		Spool:    state.Spool,
@@ -79,15 +82,47 @@ func newHaven(cfg *config.Config, log *slog.Logger, x extras) (*haven, error) {
 		Budget:   cfg.RefreshBudget,
 		Fills:    int64(cfg.Fills),
 		Memory:   max(int64(cfg.Memory), 1),
-	})
+	}
+	if x.telemetry != nil {
+		po.Tracer = x.telemetry.Tracer()
+	}
+	hv.service = proxy.New(po)
 	places, err := sumPlaces(cfg, db, chain.End, sources, hv.transport, timeouts)
 	if err != nil {
 		hv.close()
 		return nil, err
 	}
 	sums := newSumDB(cfg, db, places, dir, log, x)
-	hv.handler = server.New(server.Options{Source: hv.service, SumDB: sums, Fresh: cfg.Fresh, Observe: x.observe})
+	so := server.Options{Source: hv.service, SumDB: sums, Fresh: cfg.Fresh, Observe: x.observe}
+	if x.telemetry != nil {
+		watch(x.telemetry, hv, dir, &so)
+	}
+	hv.handler = server.New(so)
 	return hv, nil
+}
+
+// watch lets telemetry see a haven, and be seen in it.
+func watch(t *telemetry.Telemetry, hv *haven, dir store.Store, o *server.Options) {
+	o.Tracer = t.Tracer()
+	o.Metrics, o.Status = t.Metrics(), http.HandlerFunc(t.ServeStatus)
+	o.Degraded = t.Degraded
+	t.Watch(telemetry.Sources{
+		Load: hv.service.Load,
+		Size: func(ctx context.Context) (telemetry.Size, error) { return sizeOf(ctx, dir) },
+	})
+}
+
+// sizeOf counts what is stored.
+func sizeOf(ctx context.Context, s store.Store) (telemetry.Size, error) {
+	var size telemetry.Size
+	for e, err := range s.List(ctx, "") {
+		if err != nil {
+			return size, err
+		}
+		size.Files++
+		size.Bytes += e.Size
+	}
+	return size, nil
 }
 
 // close ends what a haven has under way.
