@@ -112,15 +112,17 @@ func watch(t *telemetry.Telemetry, hv *haven, dir store.Store, o *server.Options
 	})
 }
 
-// sizeOf counts what is stored.
+// sizeOf counts what is stored: the spools beside it come and go.
 func sizeOf(ctx context.Context, s store.Store) (telemetry.Size, error) {
 	var size telemetry.Size
-	for e, err := range s.List(ctx, "") {
-		if err != nil {
-			return size, err
+	for _, prefix := range []string{"modules/", "queries/", "sumdb/"} {
+		for e, err := range s.List(ctx, prefix) {
+			if err != nil {
+				return size, err
+			}
+			size.Files++
+			size.Bytes += e.Size
 		}
-		size.Files++
-		size.Bytes += e.Size
 	}
 	return size, nil
 }

@@ -16,9 +16,8 @@ const maxAgent = 120
 
 // logAccess logs a request.
 func (t *Telemetry) logAccess(a *server.Access) {
-	ctx := context.Background()
-	attrs := make([]slog.Attr, 0, 10)
-	attrs = append(attrs,
+	ctx := trace.ContextWithSpanContext(context.Background(), a.Span) // from which tee takes it
+	t.log.LogAttrs(ctx, slog.LevelInfo, "answered",
 		slog.String("method", a.Method),
 		slog.String("path", "/"+a.Path),
 		slog.Int("status", a.Status),
@@ -28,11 +27,6 @@ func (t *Telemetry) logAccess(a *server.Access) {
 		slog.String("client", a.Client),
 		slog.String("agent", bounded(a.Agent)),
 	)
-	if a.Span.IsValid() {
-		ctx = trace.ContextWithSpanContext(ctx, a.Span)
-		attrs = append(attrs, slog.String("trace", a.Span.TraceID().String()))
-	}
-	t.log.LogAttrs(ctx, slog.LevelInfo, "answered", attrs...)
 }
 
 func bounded(agent string) string {

@@ -226,8 +226,12 @@ func TestOneTrace(t *testing.T) {
 		t.Errorf("attributes %s", text)
 	}
 	r.check(t, first)
-	if !strings.Contains(local.String(), "trace="+first) || !strings.Contains(local.String(), "msg=fetched") {
-		t.Errorf("the log is %s", &local)
+	for _, msg := range []string{"msg=answered", "msg=fetched"} {
+		if !slices.ContainsFunc(strings.Split(local.String(), "\n"), func(line string) bool {
+			return strings.Contains(line, msg) && strings.HasSuffix(line, " trace="+first)
+		}) {
+			t.Errorf("no %s of the trace in\n%s", msg, &local)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -9,11 +10,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/modhaven/modhaven/internal/goproxy"
 	"github.com/modhaven/modhaven/internal/proxy"
 	"github.com/modhaven/modhaven/internal/server"
 	"github.com/modhaven/modhaven/internal/upstream"
@@ -238,3 +241,65 @@ type discard struct{ h http.Header }
 func (d discard) Header() http.Header         { return d.h }
 func (d discard) Write(b []byte) (int, error) { return io.Discard.Write(b) }
 func (d discard) WriteHeader(int)             {}
+
+// TestLint: names, units and help are as Prometheus wants them.
+func TestLint(t *testing.T) {
+	tel := newTelemetry(t, Options{})
+	tel.Observe(hit())
+	tel.Watch(Sources{Upstreams: someStatus})
+	for _, cause := range causes {
+		tel.Attempted(t.Context(), upstream.Attempt{Upstream: up, Class: upstream.Zip, Cause: cause, First: 1})
+	}
+	tel.Changed(up, upstream.Zip, "open", "")
+	tel.Record(proxy.Event{What: proxy.Fetched})
+	families, err := tel.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	problems, err := promlint.NewWithMetricFamilies(families).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		if strings.HasPrefix(p.Metric, "modhaven_") {
+			t.Errorf("%s: %s", p.Metric, p.Text)
+		}
+	}
+}
+
+// known is a Source that has one answer for all.
+type known struct{ goproxy.Source }
+
+func (known) Open(context.Context, goproxy.File) (*goproxy.Content, error) {
+	return &goproxy.Content{Meta: goproxy.Meta{ETag: "x", Size: 2}, Body: goproxy.NewBytes([]byte("{}"))}, nil
+}
+
+// TestHandlerCost: a hit that is counted allocates no more than one that is not.
+func TestHandlerCost(t *testing.T) {
+	allocations := func(observe func(server.Access)) float64 {
+		h := server.New(server.Options{Source: known{}, Observe: observe})
+		r := httptest.NewRequest("GET", "/example.com/m/@v/v1.0.0.info", nil)
+		return testing.AllocsPerRun(1000, func() { h.ServeHTTP(discard{http.Header{}}, r) })
+	}
+	tel := newTelemetry(t, Options{})
+	if with, without := allocations(tel.Observe), allocations(nil); with != without {
+		t.Errorf("%v allocations where it is counted, %v where not", with, without)
+	}
+	if n := tel.Status().Requests.Hits; n == 0 {
+		t.Error("no hit was counted")
+	}
+}
+
+func BenchmarkHandler(b *testing.B) {
+	tel := newTelemetry(b, Options{})
+	for name, observe := range map[string]func(server.Access){"counted": tel.Observe, "alone": nil} {
+		b.Run(name, func(b *testing.B) {
+			h := server.New(server.Options{Source: known{}, Observe: observe})
+			r := httptest.NewRequest("GET", "/example.com/m/@v/v1.0.0.info", nil)
+			b.ReportAllocs()
+			for b.Loop() {
+				h.ServeHTTP(discard{http.Header{}}, r)
+			}
+		})
+	}
+}

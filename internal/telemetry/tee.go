@@ -9,8 +9,8 @@ import (
 	"go.opentelemetry.io/otel/log"
 )
 
-// tee is a slog.Handler that writes records as before and sends them over OTLP too. The trace and the span that a
-// record belongs to are those of its context.
+// tee is a slog.Handler that writes records as before, with the trace they belong to, and sends them over OTLP too.
+// The trace and the span of a record are those of its context.
 type tee struct {
 	next  slog.Handler
 	to    log.Logger
@@ -35,6 +35,10 @@ func (h *tee) Handle(ctx context.Context, r slog.Record) error {
 	})
 	rec.AddAttributes(attrs...)
 	h.to.Emit(ctx, rec)
+	if span := spanOf(ctx); span.IsValid() {
+		r = r.Clone()
+		r.AddAttrs(slog.String("trace", span.TraceID().String()))
+	}
 	return h.next.Handle(ctx, r)
 }
 
