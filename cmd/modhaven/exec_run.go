@@ -92,6 +92,9 @@ func (e *execution) extras(log *slog.Logger, t *tally, line *progress) extras {
 	return extras{
 		recorder: t,
 		observe: func(a server.Access) {
+			if a.Endpoint == server.EndpointSumDB || a.Endpoint == server.EndpointOther && a.Err == nil {
+				return // the tally stands around the checksum database itself, and health is not the command's
+			}
 			t.observe(a)
 			if access != nil {
 				access(a)

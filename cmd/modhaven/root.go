@@ -36,6 +36,7 @@ func rootCommand(p *process) *cobra.Command {
 		configCommand(p),
 		healthcheckCommand(p),
 		waitCommand(p),
+		statusCommand(p),
 		versionCommand(p),
 		completionCommand(p),
 	)

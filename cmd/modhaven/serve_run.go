@@ -14,6 +14,7 @@ import (
 	"github.com/modhaven/modhaven/internal/config"
 	"github.com/modhaven/modhaven/internal/goproxy"
 	"github.com/modhaven/modhaven/internal/server"
+	"github.com/modhaven/modhaven/internal/telemetry"
 )
 
 // probeTime is how long an upstream may take to answer at the start before its user is told.
@@ -37,15 +38,21 @@ func (p *process) runServe(ctx context.Context, cfg *config.Config) error {
 			return err
 		}
 	}
-	hv, err := newHaven(cfg, log, extras{observe: accessLog(log)})
+	tel, err := newTelemetry(cfg, log)
+	if err != nil {
+		return err
+	}
+	log = tel.Log()
+	late, cancel := lasting(ctx, cfg.Drain)
+	defer cancel()
+	defer flush(late, tel, cfg.Drain, log)
+	hv, err := newHaven(cfg, log, extras{recorder: tel, observe: tel.Observe, attempts: tel, telemetry: tel})
 	if err != nil {
 		return err
 	}
 	defer hv.close()
 	p.announce(cfg, ln.Addr(), hv)
 	go p.probeUpstream(ctx, hv)
-	late, cancel := lasting(ctx, cfg.Drain)
-	defer cancel()
 	err = server.Serve(ctx, server.NewHTTP(hv.handler, certs, log), ln, cfg.Drain)
 	if err != nil {
 		log.Warn("ended", "err", err)
@@ -78,6 +85,28 @@ func newLog(cfg *config.Config, w io.Writer) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(w, o))
 	}
 	return slog.New(slog.NewTextHandler(w, o))
+}
+
+// newTelemetry returns what watches a server. Shut it down.
+func newTelemetry(cfg *config.Config, log *slog.Logger) (*telemetry.Telemetry, error) {
+	b := thisBuild()
+	return telemetry.New(telemetry.Options{
+		Version:  b.Version,
+		Commit:   b.Commit,
+		Log:      log,
+		Access:   cfg.AccessLog == "on",
+		Endpoint: cfg.OTLP,
+		Sample:   float64(cfg.OTLPSample) / 100,
+	})
+}
+
+// flush sends the last of what is measured, in what is left of the time to end.
+func flush(late context.Context, t *telemetry.Telemetry, drain time.Duration, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(late, drain)
+	defer cancel()
+	if err := t.Shutdown(ctx); err != nil {
+		log.Warn("the last of what is measured was not sent", "err", err)
+	}
 }
 
 // accessLog logs each request at level debug; nil where that level is off.

@@ -8,12 +8,15 @@ import (
 	"log/slog"
 	"net/http"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/modhaven/modhaven/internal/config"
 	"github.com/modhaven/modhaven/internal/goproxy"
 	"github.com/modhaven/modhaven/internal/proxy"
 	"github.com/modhaven/modhaven/internal/server"
 	"github.com/modhaven/modhaven/internal/store"
 	"github.com/modhaven/modhaven/internal/sumdb"
+	"github.com/modhaven/modhaven/internal/telemetry"
 	"github.com/modhaven/modhaven/internal/upstream"
 )
 
@@ -40,6 +43,16 @@ type extras struct {
 	// noSumDB are the patterns of names that no checksum database is asked for, where they
 	// are not those of the setting private.
 	noSumDB *string
+	// telemetry counts and traces, and is what /metrics and /status say; nil for none.
+	telemetry *telemetry.Telemetry
+}
+
+// tracer returns what the parts of a haven begin spans with; nil for none.
+func (x *extras) tracer() trace.Tracer {
+	if x.telemetry == nil {
+		return nil
+	}
+	return x.telemetry.Tracer()
 }
 
 // newHaven builds a haven. Close it.
@@ -76,7 +89,7 @@ func newHaven(cfg *config.Config, log *slog.Logger, x extras) (*haven, error) {
 	hv := &haven{state: state, upstreams: ups, timeouts: upstream.DefaultTimeouts}
 	hv.timeouts.Idle = cfg.Idle
 	hv.dialer.Lookup = (&upstream.Resolver{Servers: resolvers}).Lookup
-	hv.pool = upstream.NewPool(upstream.PoolOptions{Patience: cmp.Or(cfg.Patience, -1), Timeouts: hv.timeouts, Observer: x.attempts, Log: log})
+	hv.pool = upstream.NewPool(upstream.PoolOptions{Patience: cmp.Or(cfg.Patience, -1), Timeouts: hv.timeouts, Observer: x.attempts, Tracer: x.tracer(), Log: log})
 	if err := hv.newChain(cfg); err != nil {
 		hv.pool.Close()
 		state.Close()
@@ -86,7 +99,7 @@ func newHaven(cfg *config.Config, log *slog.Logger, x extras) (*haven, error) {
 	if x.fetcher != nil {
 		fetcher = x.fetcher(fetcher)
 	}
-	hv.service = proxy.New(proxy.Options{
+	po := proxy.Options{
 		Store:    dir,
 		Fetcher:  fetcher,
 		Spool:    state.Spool,
@@ -97,15 +110,51 @@ func newHaven(cfg *config.Config, log *slog.Logger, x extras) (*haven, error) {
 		Refresh:  cmp.Or(cfg.ListRefresh, -1),
 		Fills:    int64(cfg.Fills),
 		Memory:   max(int64(cfg.Memory), 1),
-	})
+	}
+	po.Tracer = x.tracer()
+	hv.service = proxy.New(po)
 	places, err := hv.sumPlaces(cfg, db)
 	if err != nil {
 		hv.close()
 		return nil, err
 	}
 	sums := hv.newSumDB(cfg, db, places, dir, log, x)
-	hv.handler = server.New(server.Options{Source: hv.service, SumDB: sums, Fresh: cfg.Fresh, Observe: x.observe})
+	so := server.Options{Source: hv.service, SumDB: sums, Fresh: cfg.Fresh, Observe: x.observe}
+	if x.telemetry != nil {
+		watch(cfg, x.telemetry, hv, dir, &so)
+	}
+	hv.handler = server.New(so)
 	return hv, nil
+}
+
+// watch lets telemetry see a haven, and be seen in it.
+func watch(cfg *config.Config, t *telemetry.Telemetry, hv *haven, dir store.Store, o *server.Options) {
+	o.Tracer = t.Tracer()
+	o.Status = http.HandlerFunc(t.ServeStatus)
+	if cfg.Metrics == "on" {
+		o.Metrics = t.Metrics()
+	}
+	o.Degraded = t.Degraded
+	t.Watch(telemetry.Sources{
+		Upstreams: hv.chain.Status,
+		Load:      hv.service.Load,
+		Size:      func(ctx context.Context) (telemetry.Size, error) { return sizeOf(ctx, dir) },
+	})
+}
+
+// sizeOf counts what is stored: the spools beside it come and go.
+func sizeOf(ctx context.Context, s store.Store) (telemetry.Size, error) {
+	var size telemetry.Size
+	for _, prefix := range []string{"modules/", "queries/", "sumdb/"} {
+		for e, err := range s.List(ctx, prefix) {
+			if err != nil {
+				return size, err
+			}
+			size.Files++
+			size.Bytes += e.Size
+		}
+	}
+	return size, nil
 }
 
 // close ends what a haven has under way.

@@ -8,6 +8,9 @@ var table = map[string][]string{
 	"internal/msg":     {},
 	"internal/proxy":   {"internal/goproxy", "internal/store"},
 
+	// It hears what all of these tell, in their words, and hands each what it needs as an interface of others.
+	"internal/telemetry": {"internal/goproxy", "internal/proxy", "internal/server", "internal/upstream"},
+
 	"internal/server":    over,
 	"internal/doctor":    over,
 	"internal/dashboard": over,
@@ -38,13 +41,20 @@ var tools = []string{"bench", "conformance"}
 // modules says who may import which other module, beside the common ones.
 var modules = map[string][]string{
 	"bench":              {"golang.org/x/tools"},
-	"cmd/modhaven":       {"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3", "golang.org/x/term", "golang.org/x/text"},
+	"cmd/modhaven":       {"go.opentelemetry.io/otel/trace", "github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3", "golang.org/x/term", "golang.org/x/text"},
 	"conformance":        {"golang.org/x/tools"},
 	"internal/config":    {"github.com/goccy/go-yaml"},
 	"internal/msg":       {"golang.org/x/text"},
+	"internal/proxy":     tracing,
+	"internal/server":    append([]string{"go.opentelemetry.io/otel/propagation"}, tracing...),
+	"internal/telemetry": {"github.com/prometheus/client_golang", "github.com/prometheus/client_model", "go.opentelemetry.io/otel", "go.opentelemetry.io/contrib/bridges/prometheus"},
+	"internal/upstream":  tracing,
 	"internal/store":     {"github.com/gofrs/flock"},
 	"internal/proxytest": {"go.uber.org/goleak", "golang.org/x/tools"},
 }
+
+// tracing is the part of OpenTelemetry that says what to trace. How, is known to internal/telemetry alone.
+var tracing = []string{"go.opentelemetry.io/otel/trace", "go.opentelemetry.io/otel/attribute", "go.opentelemetry.io/otel/codes"}
 
 // common returns the modules that dir may import without being named: the Go project's
 // own small ones, of which the bottom takes golang.org/x/mod alone.

@@ -7,7 +7,7 @@ type entry struct{ english, chinese string }
 // an English text is broken into lines does not count where it has no verbs.
 func chinese() []entry {
 	var all []entry
-	for _, part := range [][]entry{chineseCommands(), chineseManual(), chineseSettings(), chineseProblems(), chineseRunning(), chineseExec()} {
+	for _, part := range [][]entry{chineseCommands(), chineseManual(), chineseSettings(), chineseProblems(), chineseRunning(), chineseExec(), chineseStatus()} {
 		all = append(all, part...)
 	}
 	return all
@@ -23,6 +23,7 @@ func chineseCommands() []entry {
 		{"check a configuration file", "检查配置文件"},
 		{"ask the server on this machine whether it is alive", "询问本机的服务器是否存活"},
 		{"wait until a server is ready", "等待服务器就绪"},
+		{"show how a server and its upstreams are", "显示服务器及其上游的状态"},
 		{"print the version", "打印版本"},
 		{"print the manual of a command", "打印命令的手册"},
 		{"print the completion script of a shell", "打印 shell 的补全脚本"},
@@ -49,6 +50,9 @@ func chineseCommands() []entry {
 		{"the server is alive", "服务器存活"},
 		{"it is not, or anything else is wrong; other statuses are not used here", "未存活，或有其他错误；此命令不使用别的状态"},
 		{"the server is ready", "服务器已就绪"},
+		{"all is well", "一切正常"},
+		{"no status could be had; the reason is on standard error", "无法取得状态；原因见标准错误"},
+		{"the server works, and some group of its upstreams has none that does", "服务器正常，但有一组上游全部不可用"},
 		{"it was not ready in time; the last reason is on standard error", "未能及时就绪；最后的原因见标准错误"},
 
 		{"see: %s", "参见：%s"},
@@ -354,5 +358,43 @@ func chineseExec() []entry {
 		{"and %d other reasons", "以及另 %d 个原因"},
 		{"%s (%d, such as %s)", "%s（%d 个，例如 %s）"},
 		{"and %d more", "和另外 %d 个"},
+	}
+}
+
+// chineseStatus is what the command status prints.
+func chineseStatus() []entry {
+	return []entry{
+		{`Asks /status of the server at URL and prints it for a person: the upstreams, each with
+			the state of its breakers, its health and its latencies, what clients asked, and what is
+			stored. Without URL the server that is configured on this machine is asked, as
+			healthcheck does.`,
+			"向 URL 处的服务器请求 /status，并以便于阅读的形式打印：各上游的熔断器状态、健康状况与延迟，客户端的请求，以及已存储的内容。不给出 URL 时，与 healthcheck 一样询问本机所配置的服务器。"},
+		{`A breaker is closed while an upstream is asked, open while it is left alone after
+			failures, and half-open while it is tried again.`,
+			"熔断器闭合时照常请求上游，断开时因失败而暂不请求，半开时正在重新尝试。"},
+		{"Print what the server says, in JSON", "以 JSON 打印服务器的回答"},
+		{"The server on this machine", "本机的服务器"},
+		{"Another, for a script", "另一台服务器，供脚本使用"},
+		{"%s: the answer is not the status of a Modhaven", "%s：回答不是 Modhaven 的状态"},
+		{"Modhaven %s, up %s", "Modhaven %s，已运行 %s"},
+		{"requests: %d, %s of them hits, %d stale, %d failed, %s sent", "请求：%d，命中率 %s，过期回答 %d，失败 %d，已发送 %s"},
+		{"under way: %d files, %d lists and queries; %d requests wait, %d are held", "进行中：%d 个文件，%d 个列表和查询；%d 个请求在等待，%d 个被暂留"},
+		{"stored: not yet counted; %d errors of the store", "存储：尚未统计；存储错误 %d 次"},
+		{"stored: %d files, %s, counted %s ago; %d errors of the store", "存储：%d 个文件，%s，统计于 %s 前；存储错误 %d 次"},
+		{"no upstream is known", "没有已知的上游"},
+		{"no reason is known", "原因未知"},
+		{"DEGRADED: %s", "降级：%s"},
+		{"DEGRADED for %s, since %s: %s", "已降级 %s，自 %s 起：%s"},
+		{"%s: healthy", "%s：健康"},
+		{"%s: ill", "%s：不健康"},
+		{", %d under way of %d at once, %d wait, %d retries left", "，进行中 %d，同时最多 %d，等待 %d，剩余重试 %d"},
+		{", paused for %s", "，暂停 %s"},
+		{"%-6s %s, %d attempts, %d failed", "%-6s %s，尝试 %d 次，失败 %d 次"},
+		{", first byte after %s, 95%%: %s, 99%%: %s", "，首字节延迟 %s，95%%：%s，99%%：%s"},
+		{", for %s", "，已持续 %s"},
+		{"; last error: %s", "；最近的错误：%s"},
+		{"closed", "闭合"},
+		{"OPEN", "断开"},
+		{"half-open", "半开"},
 	}
 }

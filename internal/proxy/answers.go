@@ -58,6 +58,7 @@ type question struct{ path, query, name string }
 // refresh is a question on its way to the upstreams. It belongs to nobody's request.
 type refresh struct {
 	began time.Time
+	task  *task // nil where it was over at once
 	done  chan struct{}
 	known *known
 	err   error
@@ -104,6 +105,7 @@ func (a *answers) get(ctx context.Context, q question) (*goproxy.Content, error)
 // wait waits for a refresh: as long as the client does, or for what is left of the refresh's budget where there is a
 // stale answer.
 func (a *answers) wait(ctx context.Context, q question, k *known, r *refresh) (*goproxy.Content, error) {
+	defer a.s.wait()()
 	var budget <-chan time.Time
 	if k != nil {
 		t := time.NewTimer(a.s.o.Budget - time.Since(r.began))
@@ -154,6 +156,7 @@ func (a *answers) refresh(ctx context.Context, q question, old *known, anew bool
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if r := a.refreshes[q.name]; r != nil {
+		r.task.join(ctx)
 		return r
 	}
 	r := &refresh{began: time.Now(), done: make(chan struct{})}
@@ -166,7 +169,9 @@ func (a *answers) refresh(ctx context.Context, q question, old *known, anew bool
 		close(r.done)
 		return r
 	}
+	r.task = a.s.begin(ctx, "refresh", q.name)
 	if !a.s.work.start(func() { defer leave(); a.lead(q, old, r) }) {
+		r.task.end(errClosed)
 		leave()
 		return nil
 	}
@@ -189,7 +194,8 @@ func (a *answers) settled(q question, r *refresh) bool {
 
 // lead asks the upstreams and remembers what they say.
 func (a *answers) lead(q question, old *known, r *refresh) {
-	r.known, r.err = a.ask(q, old != nil)
+	defer func() { r.task.end(r.err) }()
+	r.known, r.err = a.ask(r.task.ctx, q, old != nil)
 	a.s.remember(q.path, q.name, r.err)
 	var nf *goproxy.NotFound
 	switch {
@@ -201,7 +207,7 @@ func (a *answers) lead(q question, old *known, r *refresh) {
 	case errors.As(r.err, &nf):
 		a.known.Remove(q.name)
 	default:
-		a.s.failed(q.path, q.name, r.err)
+		a.s.failed(r.task.ctx, q.path, q.name, r.err)
 		if old != nil {
 			failed := *old
 			failed.failed = time.Now()
@@ -213,6 +219,7 @@ func (a *answers) lead(q question, old *known, r *refresh) {
 	a.mu.Unlock()
 	close(r.done)
 	if r.err == nil {
+		r.task.came(r.known.from, int64(len(r.known.body)))
 		a.s.o.Recorder.Record(Event{What: Refreshed, Path: q.path, Name: q.name, From: r.known.from, Size: int64(len(r.known.body))})
 		if a.rewrite(old, r.known) {
 			a.keep(q, r.known)
@@ -226,13 +233,13 @@ func (a *answers) rewrite(old, k *known) bool {
 }
 
 // ask asks the upstreams. Where there is an older answer, none that is away is waited for.
-func (a *answers) ask(q question, older bool) (*known, error) {
+func (a *answers) ask(ctx context.Context, q question, older bool) (*known, error) {
 	turn, err := a.s.slots.acquire(a.s.ctx)
 	if err != nil {
 		return nil, a.s.closing(err)
 	}
 	defer turn.release()
-	ctx := turn.with(a.s.ctx)
+	ctx = turn.with(ctx)
 	if older {
 		ctx = goproxy.WithStale(ctx)
 	}
@@ -332,5 +339,7 @@ func (a *answers) keep(q question, k *known) {
 	if err != nil {
 		a.s.o.Log.Error("the store takes no answer; clients were answered all the same", "file", queryFile(q), "err", err)
 		a.s.o.Recorder.Record(Event{What: StoreFailed, Path: q.path, Name: q.name, Err: err})
+		return
 	}
+	a.s.o.Recorder.Record(Event{What: Stored, Path: q.path, Name: q.name, Size: int64(len(b))})
 }

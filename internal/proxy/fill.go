@@ -23,6 +23,7 @@ type fill struct {
 	file  goproxy.File
 	spool *spool
 	sink  *checked
+	task  *task
 
 	headed chan struct{} // closed when clients can be answered
 	ended  chan struct{} // closed when the fetch is over; err and meta are set
@@ -43,18 +44,22 @@ func (s *Service) fill(ctx context.Context, f goproxy.File) (*goproxy.Content, e
 			s.mu.Unlock()
 			return nil, err
 		}
-		fl = s.newFill(f)
+		fl = s.newFill(ctx, f)
 		if !s.work.start(func() { defer leave(); s.lead(fl) }) {
 			s.mu.Unlock()
+			fl.task.end(errClosed)
 			leave()
 			return nil, errClosed
 		}
 		s.fills[f] = fl
+	} else {
+		fl.task.join(ctx)
 	}
 	fl.waiters++
 	fl.spool.use() // or the file could be gone before the answer follows it
 	s.mu.Unlock()
 	defer s.leave(fl)
+	defer s.wait()()
 	select {
 	case <-fl.headed:
 		return s.answer(ctx, fl)
@@ -63,14 +68,15 @@ func (s *Service) fill(ctx context.Context, f goproxy.File) (*goproxy.Content, e
 	}
 }
 
-func (s *Service) newFill(f goproxy.File) *fill {
+func (s *Service) newFill(ctx context.Context, f goproxy.File) *fill {
 	small := int64(smallSpool)
 	if f.Kind == goproxy.Zip {
 		small = 0 // it is checked by name
 	}
 	fl := &fill{file: f, headed: make(chan struct{}), ended: make(chan struct{})}
+	fl.task = s.begin(ctx, "fill", f.Name())
 	fl.spool = newSpool(s.o.Spool, f.Kind.MaxSize(), small, s.spare)
-	fl.sink = newChecked(s.ctx, fl, s.o.Verifier, &s.scanners, s.work.also)
+	fl.sink = newChecked(fl.task.ctx, fl, s.o.Verifier, &s.scanners, s.work.also)
 	return fl
 }
 
@@ -84,6 +90,7 @@ func (s *Service) leave(fl *fill) {
 // lead does the work of a fill: fetch and check, let the clients go, store.
 func (s *Service) lead(fl *fill) {
 	defer fl.spool.done()
+	defer func() { fl.task.end(fl.err) }()
 	if s.alreadyKnown(fl) {
 		s.forgetFill(fl)
 		return
@@ -94,11 +101,12 @@ func (s *Service) lead(fl *fill) {
 	if err != nil {
 		s.forgetFill(fl) // before its clients are told: who asks again must not be told the same
 		fl.end(meta, err)
-		s.failed(fl.file.Path, fl.file.Name(), err)
+		s.failed(fl.task.ctx, fl.file.Path, fl.file.Name(), err)
 		return
 	}
 	fl.end(meta, nil)
-	s.o.Log.Info("fetched", "file", fl.file.String(), "from", meta.From, "bytes", fl.meta.Size, "took", time.Since(start).Round(time.Millisecond))
+	fl.task.came(meta.From, fl.meta.Size)
+	s.o.Log.InfoContext(fl.task.ctx, "fetched", "file", fl.file.String(), "from", meta.From, "bytes", fl.meta.Size, "took", time.Since(start).Round(time.Millisecond))
 	s.o.Recorder.Record(Event{What: Fetched, Path: fl.file.Path, Name: fl.file.Name(), From: meta.From, Size: fl.meta.Size})
 	s.keep(fl)
 	s.forgetFill(fl)
@@ -132,7 +140,7 @@ func (s *Service) fetch(fl *fill) (goproxy.Meta, error) {
 	if s.abandoned(fl) {
 		return goproxy.Meta{}, errAbandoned
 	}
-	meta, err := s.o.Fetcher.Fetch(turn.with(s.ctx), fl.file, fl.sink)
+	meta, err := s.o.Fetcher.Fetch(turn.with(fl.task.ctx), fl.file, fl.sink)
 	return meta, s.closing(err)
 }
 
@@ -175,23 +183,25 @@ func (s *Service) keep(fl *fill) {
 	src, _ := fl.spool.content()
 	err := s.files.Put(context.WithoutCancel(s.ctx), fileName(fl.file), src, store.PutOptions{ETag: fl.meta.ETag})
 	if err != nil && !errors.Is(err, fs.ErrExist) {
-		s.o.Log.Error("the store takes no file; clients were answered all the same", "file", fl.file.String(), "err", err)
+		s.o.Log.ErrorContext(fl.task.ctx, "the store takes no file; clients were answered all the same", "file", fl.file.String(), "err", err)
 		s.o.Recorder.Record(Event{What: StoreFailed, Path: fl.file.Path, Name: fl.file.Name(), Err: err})
+	} else if err == nil {
+		s.o.Recorder.Record(Event{What: Stored, Path: fl.file.Path, Name: fl.file.Name(), Size: fl.meta.Size})
 	}
 }
 
 // failed reports a fetch that did not work out.
-func (s *Service) failed(path, name string, err error) {
+func (s *Service) failed(ctx context.Context, path, name string, err error) {
 	var nf *goproxy.NotFound
 	if errors.As(err, &nf) || errors.Is(err, errClosed) || errors.Is(err, errAbandoned) {
 		return
 	}
-	level := s.o.Log.Warn
+	level := s.o.Log.WarnContext
 	var w *goproxy.Wrong
 	if errors.As(err, &w) {
-		level = s.o.Log.Error
+		level = s.o.Log.ErrorContext
 	}
-	level("not fetched", "name", name, "err", err)
+	level(ctx, "not fetched", "name", name, "err", err)
 	s.o.Recorder.Record(Event{What: Failed, Path: path, Name: name, Err: err})
 }
 

@@ -110,8 +110,8 @@ func TestOpen(t *testing.T) {
 			t.Errorf("%s: the upstream was asked for what is stored", f)
 		}
 	}
-	fetched := heard.of(Fetched)
-	if len(fetched) != 5 || len(heard.all) != 5 || fetched[0].From != from || fetched[0].Path != theInfo.Path || fetched[0].Name != theInfo.Name() || fetched[0].Size == 0 {
+	fetched, stored := heard.of(Fetched), heard.of(Stored)
+	if len(fetched) != 5 || len(stored) != 5 || len(heard.all) != 10 || stored[0].Size != fetched[0].Size || fetched[0].From != from || fetched[0].Path != theInfo.Path || fetched[0].Name != theInfo.Name() || fetched[0].Size == 0 {
 		t.Errorf("events %+v", heard.all)
 	}
 }

@@ -10,8 +10,11 @@ import (
 	"io/fs"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 	"golang.org/x/mod/module"
 
 	"github.com/modhaven/modhaven/internal/goproxy"
@@ -26,6 +29,7 @@ type Options struct {
 	Verifier Verifier        // may be nil: then a zip has to agree with itself alone
 	Recorder Recorder        // may be nil
 	Log      *slog.Logger
+	Tracer   trace.Tracer // may be nil: then nothing is traced
 
 	Fresh     time.Duration // how long a list or a query is not asked again; 1 minute
 	Budget    time.Duration // how long a client waits for a fresh list when there is a stale one; 3 s
@@ -49,6 +53,9 @@ func (o *Options) defaults() {
 	}
 	if o.Recorder == nil {
 		o.Recorder = nobody{}
+	}
+	if o.Tracer == nil {
+		o.Tracer = noop.NewTracerProvider().Tracer("")
 	}
 }
 
@@ -92,6 +99,7 @@ const (
 	Failed                     // neither came; Err says why
 	ServedStale
 	StoreFailed // a file could not be stored, or what is stored not be read; nobody's build failed of it
+	Stored      // the store took a file, list or query
 )
 
 type nobody struct{}
@@ -113,6 +121,8 @@ type Service struct {
 	ctx    context.Context // of all fills: they belong to no request
 	cancel context.CancelFunc
 	work   work // fills, refreshes and what they run beside them
+
+	waiting atomic.Int64 // requests that wait for a fill or a refresh
 
 	mu    sync.Mutex // guards fills
 	fills map[goproxy.File]*fill

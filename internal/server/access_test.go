@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"net/http/httptest"
 	"testing"
 
 	"github.com/modhaven/modhaven/internal/goproxy"
@@ -43,8 +44,47 @@ func TestAccess(t *testing.T) {
 		if got.Bytes != int64(test.bytes) || len(a.body) != test.bytes || got.Stored != test.stored || (got.Err != nil) != test.bad || got.Stale {
 			t.Errorf("%s %s: got %+v with a body of %d, want %+v", test.method, test.path, got, len(a.body), test)
 		}
+		if want := cacheOf(test.stored, test.bad); got.Cache != want || got.Endpoint == server.EndpointOther || got.Client == "" || got.Agent == "" {
+			t.Errorf("%s %s: got %+v, want cache %v", test.method, test.path, got, want)
+		}
 		if got.Request.Op != test.op || got.Request.Path == "" {
 			t.Errorf("%s %s: got %+v", test.method, test.path, got.Request)
 		}
+	}
+}
+
+func cacheOf(stored, bad bool) server.Cache {
+	switch {
+	case bad:
+		return server.CacheNone
+	case stored:
+		return server.CacheHit
+	}
+	return server.CacheMiss
+}
+
+// TestAccessOfAnswers: a list that was known is a hit, whoever it came from; one that an upstream was asked for is none.
+func TestAccessOfAnswers(t *testing.T) {
+	hv := newHaven(t, withBig(t), nil)
+	hv.accesses = make(chan server.Access, 1)
+	for _, want := range []server.Cache{server.CacheMiss, server.CacheHit, server.CacheHit} {
+		hv.get("example.com/plain/@v/list")
+		if got := <-hv.accesses; got.Cache != want || got.Endpoint != server.EndpointList {
+			t.Errorf("got %+v, want cache %v", got, want)
+		}
+	}
+}
+
+// TestReadiness: what is stored is served while upstreams are lost, so that the server stays ready, and says so.
+func TestReadiness(t *testing.T) {
+	degraded := true
+	h := server.New(server.Options{Degraded: func() (bool, string) { return degraded, "all upstreams\nare refused" }})
+	for _, want := range []string{"ok, degraded: all upstreams are refused\n", "ok\n"} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", "/readyz", nil))
+		if w.Code != 200 || w.Body.String() != want {
+			t.Errorf("got %d %q, want %q", w.Code, w.Body, want)
+		}
+		degraded = false
 	}
 }

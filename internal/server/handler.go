@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/modhaven/modhaven/internal/goproxy"
 	"github.com/modhaven/modhaven/internal/lru"
 )
@@ -21,8 +23,14 @@ type Options struct {
 	Source goproxy.Source
 	SumDB  SumDB         // answers below /sumdb/; nil for 404
 	Fresh  time.Duration // max-age of what may change
-	// Observe, where set, hears of every request of the protocol when it is over.
+	// Observe, where set, hears of every request when it is over.
 	Observe func(Access)
+	// Tracer, where set, begins the span of each request.
+	Tracer trace.Tracer
+	// Metrics and Status, where set, answer /metrics and /status.
+	Metrics, Status http.Handler
+	// Degraded, where set, says whether some upstreams are lost, and why. /readyz stays 200: what is stored is served.
+	Degraded func() (bool, string)
 	// Stall is how long an HTTP/2 client may take none of the bytes that are ready for it; 0 for the constant of
 	// that name. For HTTP/1 the listener knows.
 	Stall time.Duration
@@ -34,20 +42,7 @@ type SumDB interface {
 	Answer(ctx context.Context, path string) (*goproxy.Content, error)
 }
 
-// Access is one request that was answered.
-type Access struct {
-	Method  string
-	Path    string // of the URL, without the first slash
-	Request goproxy.Request
-	Status  int
-	Bytes   int64 // of the body
-	Stored  bool  // answered from the store, without an upstream
-	Stale   bool
-	Took    time.Duration
-	Err     error // why it was not 200
-}
-
-// Handler answers the module proxy protocol and what is below /sumdb/, /healthz and /readyz.
+// Handler answers the module proxy protocol and what is below /sumdb/, /healthz and /readyz, /metrics and /status.
 type Handler struct {
 	o       Options
 	routes  *lru.Cache[*route] // requests by path, parsed
@@ -93,23 +88,70 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
+	a := Access{Method: r.Method, Path: strings.TrimPrefix(r.URL.Path, "/"), Status: http.StatusOK}
+	var span trace.Span
+	if h.o.Tracer != nil && traced(a.Path) {
+		r, span = h.begin(r)
+		a.Span = span.SpanContext()
+	}
+	var began time.Time
+	if h.o.Observe != nil || span != nil {
+		began = time.Now()
+	}
+	whole := h.answer(w, r, &a, began)
+	if span != nil {
+		end(span, &a)
+	}
+	if h.o.Observe != nil {
+		a.Took = time.Since(began)
+		a.Client = r.RemoteAddr
+		if agent := r.Header["User-Agent"]; len(agent) > 0 {
+			a.Agent = agent[0]
+		}
+		h.o.Observe(a)
+	}
+	if !whole {
+		panic(http.ErrAbortHandler) // the body ended too early: the client must not take it for whole
+	}
+}
+
+// answer answers a request and says in a how; false where the body is not whole.
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request, a *Access, began time.Time) bool {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
-		writeText(w, r, http.StatusMethodNotAllowed, "method "+r.Method+" is not allowed; a module proxy answers GET and HEAD")
-		return
+		a.Status = http.StatusMethodNotAllowed
+		a.Bytes = writeText(w, r, a.Status, "method "+r.Method+" is not allowed; a module proxy answers GET and HEAD")
+		return true
 	}
-	path := strings.TrimPrefix(r.URL.Path, "/")
 	switch {
-	case strings.HasPrefix(path, "sumdb/"):
-		h.sumDB(w, r, path[len("sumdb/"):])
-	case path == "healthz" || path == "readyz":
+	case strings.HasPrefix(a.Path, "sumdb/"):
+		h.sumDB(w, r, a)
+	case a.Path == "healthz":
 		w.Header()["Cache-Control"] = noStore
-		writeText(w, r, http.StatusOK, "ok")
-	case path == "":
-		writeText(w, r, http.StatusOK, "Modhaven, a Go module proxy. Use it: export GOPROXY="+ownURL(r))
+		a.Bytes = writeText(w, r, http.StatusOK, "ok")
+	case a.Path == "readyz":
+		w.Header()["Cache-Control"] = noStore
+		a.Bytes = writeText(w, r, http.StatusOK, h.readiness())
+	case a.Path == "metrics" && h.o.Metrics != nil:
+		h.o.Metrics.ServeHTTP(w, r)
+	case a.Path == "status" && h.o.Status != nil:
+		h.o.Status.ServeHTTP(w, r)
+	case a.Path == "":
+		a.Bytes = writeText(w, r, http.StatusOK, "Modhaven, a Go module proxy. Use it: export GOPROXY="+ownURL(r))
 	default:
-		h.protocol(w, r, path)
+		return h.protocol(w, r, a, began)
 	}
+	return true
+}
+
+// readiness is what /readyz says: one line, whatever the reason has.
+func (h *Handler) readiness() string {
+	if h.o.Degraded != nil {
+		if degraded, why := h.o.Degraded(); degraded {
+			return "ok, degraded: " + strings.ReplaceAll(readable(why), "\n", " ")
+		}
+	}
+	return "ok"
 }
 
 func ownURL(r *http.Request) string {
@@ -121,20 +163,13 @@ func ownURL(r *http.Request) string {
 }
 
 // sumDB answers what is below /sumdb/. Records and tiles never change; a proof that is cached is as good.
-func (h *Handler) sumDB(w http.ResponseWriter, r *http.Request, path string) {
-	if h.o.SumDB == nil {
-		writeError(w, r, goproxy.Absent("not found: no checksum database is served here"))
-		return
-	}
-	c, err := h.o.SumDB.Answer(r.Context(), path)
+func (h *Handler) sumDB(w http.ResponseWriter, r *http.Request, a *Access) {
+	a.Endpoint = EndpointSumDB
+	path := a.Path[len("sumdb/"):]
+	b, err := h.askSumDB(r.Context(), path)
 	if err != nil {
-		writeError(w, r, err)
-		return
-	}
-	defer c.Body.Close()
-	b, err := io.ReadAll(c.Body)
-	if err != nil {
-		writeError(w, r, err)
+		a.Err = err
+		a.Status, a.Bytes = writeError(w, r, err)
 		return
 	}
 	hd := w.Header()
@@ -146,17 +181,24 @@ func (h *Handler) sumDB(w http.ResponseWriter, r *http.Request, path string) {
 	default:
 		hd["Content-Type"], hd["Cache-Control"] = textPlain, h.mutable
 	}
-	_, _, _ = h.writeBytes(w, r, &route{}, b, "") // the client left: nobody to tell
+	a.Status, a.Bytes, a.Err = h.writeBytes(w, r, &route{}, b, "")
 }
 
-// protocol answers a request of the module proxy protocol.
-func (h *Handler) protocol(w http.ResponseWriter, r *http.Request, path string) {
-	var start time.Time
-	if h.o.Observe != nil {
-		start = time.Now()
+func (h *Handler) askSumDB(ctx context.Context, path string) ([]byte, error) {
+	if h.o.SumDB == nil {
+		return nil, goproxy.Absent("not found: no checksum database is served here")
 	}
-	a := Access{Method: r.Method, Path: path, Status: http.StatusOK}
-	ctx := r.Context()
+	c, err := h.o.SumDB.Answer(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Body.Close()
+	return io.ReadAll(c.Body)
+}
+
+// protocol answers a request of the module proxy protocol; false where the body is not whole.
+func (h *Handler) protocol(w http.ResponseWriter, r *http.Request, a *Access, began time.Time) bool {
+	path, ctx := a.Path, r.Context()
 	if rest, ok := strings.CutPrefix(path, "cached-only/"); ok {
 		path, ctx = rest, goproxy.WithoutFetch(ctx)
 	} else if v := r.Header["Disable-Module-Fetch"]; v != nil {
@@ -167,24 +209,19 @@ func (h *Handler) protocol(w http.ResponseWriter, r *http.Request, path string) 
 	rt, err := h.route(r, path)
 	var c *goproxy.Content
 	if err == nil {
-		a.Request = rt.req
+		a.Request, a.Endpoint = rt.req, endpoint(rt.req)
 		c, err = h.ask(ctx, r.Method, rt.req)
 	}
 	if err != nil {
 		a.Err = err
 		a.Status, a.Bytes = writeError(w, r, err)
-	} else {
-		a.Stale = c.Stale
-		a.Stored = stored(c)
-		a.Status, a.Bytes, a.Err = h.write(w, r, rt, c)
+		return true
 	}
-	if h.o.Observe != nil {
-		a.Took = time.Since(start)
-		h.o.Observe(a)
-	}
-	if a.Err != nil && err == nil {
-		panic(http.ErrAbortHandler) // the body ended too early: the client must not take it for whole
-	}
+	a.Stale = c.Stale
+	a.Stored = stored(c)
+	a.Cache = cached(c, a.Stored, began)
+	a.Status, a.Bytes, a.Err = h.write(w, r, rt, c)
+	return a.Err == nil
 }
 
 // ask gets the answer; for HEAD of a file without a body, so that no fill starts.

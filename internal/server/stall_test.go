@@ -61,7 +61,7 @@ func TestStalledClientIsCut(t *testing.T) {
 
 // TestStalledStreamAlone: an HTTP/2 client that leaves one stream unread loses that one, not the others on its connection.
 func TestStalledStreamAlone(t *testing.T) {
-	src := ample{body: strings.Repeat("v1.0.0\n", 5<<20), ended: make(chan error, 2)}
+	src := ample{body: strings.Repeat("v1.0.0\n", 5<<20), ended: make(chan error, 4)}
 	h := server.New(server.Options{Source: src, Stall: 50 * time.Millisecond, Observe: func(a server.Access) { src.ended <- a.Err }})
 	url, client := clients(t, h)["h2c"](t)
 	left, err := client.Get(url + "/example.com/m/@v/list")

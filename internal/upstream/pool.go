@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/modhaven/modhaven/internal/goproxy"
 )
 
@@ -19,8 +21,9 @@ type PoolOptions struct {
 	// Patience is how long questions wait for an upstream to come back, counted from when it went; negative: not at
 	// all. 45 s.
 	Patience time.Duration
-	Timeouts Timeouts // DefaultTimeouts, for what an upstream has no option of its own
-	Observer Observer // may be nil
+	Timeouts Timeouts     // DefaultTimeouts, for what an upstream has no option of its own
+	Observer Observer     // may be nil
+	Tracer   trace.Tracer // may be nil
 	Log      *slog.Logger
 }
 

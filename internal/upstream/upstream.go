@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/modhaven/modhaven/internal/goproxy"
 )
 
@@ -195,7 +197,9 @@ func (u *Upstream) attempt(ctx context.Context, rq *request, why string) (*reply
 	if err := u.limiter.acquire(ctx); err != nil {
 		return nil, err
 	}
-	at := &attempt{u: u, ctx: ctx, rq: rq, begin: time.Now(), note: Attempt{Upstream: u.base, Class: rq.class, Name: rq.name, Cause: why}}
+	at := &attempt{u: u, rq: rq, begin: time.Now(), note: Attempt{Upstream: u.base, Class: rq.class, Name: rq.name, Cause: why}}
+	ctx, at.span = beginSpan(ctx, u.pool.o.Tracer, at.note)
+	at.ctx = ctx
 	u.pool.o.Observer.Asking(u.base, rq.name)
 	rep, err := u.exchange(ctx, rq, at.first)
 	if err == nil && rep.stream != nil {
@@ -225,7 +229,8 @@ type attempt struct {
 	rq    *request
 	begin time.Time
 	note  Attempt
-	sum   [32]byte // of what came, where it will be the same for ever
+	span  trace.Span // nil where nobody looks
+	sum   [32]byte   // of what came, where it will be the same for ever
 }
 
 func (a *attempt) first() { a.note.First = time.Since(a.begin) }
@@ -241,6 +246,7 @@ func (a *attempt) end(err error) {
 		a.u.remember(a)
 	}
 	a.u.pool.o.Observer.Attempted(a.ctx, a.note)
+	endSpan(a.span, a.note)
 }
 
 // judge draws conclusions from an attempt.

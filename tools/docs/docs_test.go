@@ -54,7 +54,7 @@ func TestLinks(t *testing.T) {
 }
 
 var (
-	command = regexp.MustCompile(`\bmodhaven (serve|exec|config|wait|healthcheck|version)\b[^` + "`\n|" + `]*`)
+	command = regexp.MustCompile(`\bmodhaven (serve|exec|config|wait|status|healthcheck|version)\b[^` + "`\n|" + `]*`)
 	flag    = regexp.MustCompile(`(?:^| )--([a-z-]+)`)
 )
 

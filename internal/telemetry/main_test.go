@@ -1,0 +1,9 @@
+package telemetry
+
+import (
+	"testing"
+
+	"github.com/modhaven/modhaven/internal/proxytest"
+)
+
+func TestMain(m *testing.M) { proxytest.Main(m) }
