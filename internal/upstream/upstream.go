@@ -315,7 +315,7 @@ func (u *Upstream) status() UpstreamStatus {
 	s.InFlight, s.Waiting, s.Limit = u.limiter.now()
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	s.Healthy, s.Checked, s.Retries = u.healthy, u.checked, u.retries.tokens
+	s.Healthy, s.Checked, s.Retries = u.healthy && !u.classes[Small].breaker.open, u.checked, u.retries.tokens
 	if time.Now().Before(u.paused) {
 		s.Paused = u.paused
 	}
