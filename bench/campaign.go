@@ -48,12 +48,16 @@ type tally struct {
 	took, requests, bytes sample         // of those that succeeded
 	faults                map[string]int // of all
 	why                   string         // the first failure
+	wrong                 int            // runs that were given a wrong file
 }
 
 func (t *tally) add(o outcome) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.n++
+	if o.wrong {
+		t.wrong++
+	}
 	if o.ok {
 		t.ok++
 		t.took = append(t.took, o.took)
