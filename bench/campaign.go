@@ -115,6 +115,9 @@ func (c *campaign) throughAll(ctx context.Context) error {
 }
 
 func (c *campaign) throughOne(ctx context.Context, run int, sick bool) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	w, err := c.world(run, sick)
 	if err != nil {
 		return err

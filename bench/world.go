@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -37,6 +38,10 @@ func (f *faulty) tell(what string) (faultyStats, error) {
 		return st, err
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 300))
+		return st, fmt.Errorf("upstream %s: %s", f.addr, text)
+	}
 	return st, json.NewDecoder(resp.Body).Decode(&st)
 }
 
