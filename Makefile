@@ -50,6 +50,10 @@ bench: ## measure everything; BENCH="-quick -run hot" for less
 	@tools/need wrk nginx
 	go run ./bench $(BENCH)
 
+.PHONY: bench-faults
+bench-faults: ## the go command while upstreams fail: most of an hour; FAULTS="-scale 0.1" for less
+	go run ./bench -run faults $(FAULTS)
+
 .PHONY: lint
 lint: ## gofmt, go mod tidy, go vet for each system, golangci-lint
 	@tools/need git gcc

@@ -27,6 +27,8 @@ type campaign struct {
 	atOnce   int // of these, where their time is not judged
 	parallel int // of the others, where they do nothing but wait
 
+	shared bool // an upstream is the same for all runs: requests cannot be told apart
+
 	beside func(context.Context, *haven) error // runs while the go command does, through Modhaven; may be nil
 
 	// The targets; 0 is none.
@@ -48,12 +50,16 @@ type tally struct {
 	took, requests, bytes sample         // of those that succeeded
 	faults                map[string]int // of all
 	why                   string         // the first failure
+	wrong                 int            // runs that were given a wrong file
 }
 
 func (t *tally) add(o outcome) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.n++
+	if o.wrong {
+		t.wrong++
+	}
 	if o.ok {
 		t.ok++
 		t.took = append(t.took, o.took)
@@ -109,6 +115,9 @@ func (c *campaign) throughAll(ctx context.Context) error {
 }
 
 func (c *campaign) throughOne(ctx context.Context, run int, sick bool) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	w, err := c.world(run, sick)
 	if err != nil {
 		return err
@@ -192,7 +201,9 @@ func (c *campaign) rows() []row {
 	rows = append(rows, c.through.sick.successRow("downloads that succeed, "+c.through.name, success))
 	rows = append(rows, c.besides(func(k *contender) row { return k.sick.successRow("… "+k.name, "") })...)
 	rows = append(rows, c.ratios("time ÷ without faults", "%.2f s", c.maxTime, func(t *tally) sample { return t.took })...)
-	rows = append(rows, c.ratios("upstream requests ÷ without faults", "%.0f", c.maxRequests, func(t *tally) sample { return t.requests })...)
+	if !c.shared {
+		rows = append(rows, c.ratios("upstream requests ÷ without faults", "%.0f", c.maxRequests, func(t *tally) sample { return t.requests })...)
+	}
 	if len(c.through.sick.faults) > 0 {
 		c.remark("faults met %s: %s", c.through.name, listFaults(c.through.sick.faults))
 	}

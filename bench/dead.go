@@ -24,7 +24,7 @@ type deadLab struct {
 
 // benchDead compares each command of go through a full Modhaven, new each time.
 func benchDead(ctx context.Context, l *lab) ([]row, error) {
-	c, err := l.campaign(100, 30, 5, 1)
+	c, err := l.campaign(100, 20, 3, 1)
 	if err != nil {
 		return nil, err
 	}

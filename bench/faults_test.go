@@ -253,6 +253,16 @@ func TestTally(t *testing.T) {
 	}
 }
 
+func TestSaysWrong(t *testing.T) {
+	for text, want := range map[string]bool{
+		"verifying m@v1.0.0: checksum mismatch\n": true, "go: zip: checksum error": true, "go: m@v1.0.0: unexpected EOF": false, "": false,
+	} {
+		if got := saysWrong(text); got != want {
+			t.Errorf("saysWrong(%q) = %v", text, got)
+		}
+	}
+}
+
 func TestShare(t *testing.T) {
 	for scale, want := range map[float64]int{1: 100, 0.1: 10, 0.001: 2} {
 		if got := (&lab{opt: options{scale: scale}}).share(100); got != want {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"encoding/pem"
-	"fmt"
 	"io"
 	"log"
 	"maps"
@@ -13,7 +12,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -70,6 +68,8 @@ type faultyServer struct {
 	conns map[net.Conn]struct{}
 	stats faultyStats
 	sick  bool
+
+	trouble string // why it is of no use any more
 }
 
 func runFaulty(ctx context.Context, settings []byte, stdout io.Writer) error {
@@ -238,15 +238,10 @@ func (u *faultyServer) refuse() {
 
 func (u *faultyServer) accept() {
 	if err := u.listen.Resume(); err != nil {
-		log.Fatalf("%s: %v", u.listen.Addr(), err)
+		u.mu.Lock()
+		u.trouble = err.Error()
+		u.mu.Unlock()
 	}
-}
-
-func reset(c net.Conn) {
-	if t, ok := c.(*net.TCPConn); ok {
-		_ = t.SetLinger(0)
-	}
-	c.Close()
 }
 
 func (u *faultyServer) forget() {
@@ -268,96 +263,12 @@ func (u *faultyServer) control(w http.ResponseWriter, r *http.Request) {
 		u.mu.Unlock()
 	}
 	u.mu.Lock()
+	if u.trouble != "" {
+		http.Error(w, u.trouble, http.StatusInternalServerError)
+	}
 	err := json.NewEncoder(w).Encode(u.stats)
 	u.mu.Unlock()
 	if err == nil && r.URL.Path == "/forget" {
 		u.forget()
 	}
-}
-
-// A faultyListener counts connections and resets some in the handshake of TLS.
-type faultyListener struct {
-	net.Listener
-	u *faultyServer
-}
-
-func (l faultyListener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	u := l.u
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.stats.Conns++
-	u.dials++
-	u.conns[c] = struct{}{}
-	k := &faultyConn{Conn: c, u: u}
-	if (key{u.settings.Seed, u.settings.Run, "handshake", u.dials}).rng().Float64() < u.settings.TLSResets {
-		u.stats.Faults["TLS reset"]++
-		k.doomed = true
-	}
-	return k, nil
-}
-
-// A faultyConn counts and paces what is written.
-type faultyConn struct {
-	net.Conn
-	u      *faultyServer
-	doomed bool
-}
-
-// NetConn is for proxytest, which cuts what is below.
-func (c *faultyConn) NetConn() net.Conn { return c.Conn }
-
-func (c *faultyConn) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
-	if c.doomed { // what was read is the client's hello
-		reset(c.Conn)
-		return 0, net.ErrClosed
-	}
-	return n, err
-}
-
-func (c *faultyConn) Write(b []byte) (sum int, err error) {
-	for len(b) > 0 && err == nil {
-		n := min(len(b), linkChunk)
-		now := time.Now()
-		if wait := c.u.total.take(n, now).Sub(now); wait > 0 {
-			time.Sleep(wait)
-		}
-		n, err = c.Conn.Write(b[:n])
-		sum += n
-		b = b[n:]
-	}
-	c.u.mu.Lock()
-	c.u.stats.Bytes += int64(sum)
-	c.u.mu.Unlock()
-	return sum, err
-}
-
-func (c *faultyConn) Close() error {
-	c.u.mu.Lock()
-	delete(c.u.conns, c.Conn)
-	c.u.mu.Unlock()
-	return c.Conn.Close()
-}
-
-var smallName = regexp.MustCompile(`^/example\.com/tail/m(\d+)/@v/v1\.0\.0\.(info|mod)$`)
-
-// smallFile is a file of a tree without end: modules example.com/tail/mN with one version.
-func smallFile(name string) ([]byte, bool) {
-	m := smallName.FindStringSubmatch(name)
-	if m == nil {
-		return nil, false
-	}
-	if m[2] == "mod" {
-		return fmt.Appendf(nil, "module example.com/tail/m%s\n\ngo 1.24\n", m[1]), true
-	}
-	return []byte(`{"Version":"v1.0.0","Time":"2024-03-01T12:00:00Z"}`), true
-}
-
-// tailPath is the i-th path of that tree.
-func tailPath(i int) string {
-	return fmt.Sprintf("/example.com/tail/m%d/@v/v1.0.0.%s", i/2, []string{"info", "mod"}[i%2])
 }

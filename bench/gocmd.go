@@ -12,8 +12,9 @@ import (
 
 // A goRun is one run of the go command.
 type goRun struct {
-	took time.Duration
-	out  []byte
+	took   time.Duration
+	out    []byte
+	stderr string
 }
 
 // goCommand runs the go command once, as a new client.
@@ -55,9 +56,9 @@ func (c client) run(ctx context.Context, proxy string, env []string, args ...str
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	begin := time.Now()
 	err := cmd.Run()
-	r := goRun{time.Since(begin), stdout.Bytes()}
+	r := goRun{time.Since(begin), stdout.Bytes(), stderr.String()}
 	if err != nil {
-		return r, fmt.Errorf("GOPROXY=%s go %v: %w\n%.2000s", proxy, args, err, stderr.String())
+		return r, fmt.Errorf("GOPROXY=%s go %v: %w\n%.2000s", proxy, args, err, r.stderr)
 	}
 	return r, nil
 }

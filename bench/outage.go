@@ -19,7 +19,8 @@ const (
 )
 
 // An outageLab counts connections that were refused on the whole machine: nothing else
-// of ours fails to connect meanwhile, and what others do is measured before.
+// of ours fails to connect meanwhile, and what others do is measured before. A network
+// namespace keeps them out: unshare -n sh -c 'ip link set lo up; go run ./bench -run faults:outage'.
 type outageLab struct {
 	*campaign
 	dials sample // a second and upstream, by batch

@@ -25,7 +25,7 @@ func benchSlowTail(ctx context.Context, l *lab) ([]row, error) {
 		return nil, err
 	}
 	defer w.close()
-	direct := load500(ctx, first.url(), l.share(tailTotal/10))
+	direct := load500(ctx, first.url(), l.share(tailTotal/20))
 	h, err := l.startHaven(ctx, w)
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -37,6 +38,10 @@ func (f *faulty) tell(what string) (faultyStats, error) {
 		return st, err
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 300))
+		return st, fmt.Errorf("upstream %s: %s", f.addr, text)
+	}
 	return st, json.NewDecoder(resp.Body).Decode(&st)
 }
 
@@ -152,6 +157,7 @@ type outcome struct {
 	bytes    float64 // that the upstreams sent
 	faults   map[string]int
 	why      string // it failed
+	wrong    bool   // the go command was given a wrong file, and refused it
 }
 
 // try has a client run the go command, and again until it succeeds, at most tries times.
@@ -165,6 +171,7 @@ func (c client) try(ctx context.Context, proxy string, env []string, limit time.
 		}
 		cancel()
 		o.took += r.took.Seconds()
+		o.wrong = o.wrong || saysWrong(r.stderr)
 		if o.ok = err == nil; o.ok || ctx.Err() != nil {
 			break
 		}
@@ -174,6 +181,17 @@ func (c client) try(ctx context.Context, proxy string, env []string, limit time.
 		}
 	}
 	return o
+}
+
+// saysWrong reports whether the go command found that a file which came whole is not the
+// right one: by go.sum, or before that by what is in a zip.
+func saysWrong(stderr string) bool {
+	for _, s := range []string{"checksum mismatch", "zip: checksum error", "zip: not a valid zip file", "flate: corrupt input"} {
+		if strings.Contains(stderr, s) {
+			return true
+		}
+	}
+	return false
 }
 
 // certFile is where the certificate of a TLS upstream goes.
