@@ -163,7 +163,7 @@ func (q *question) next() (best *asked, wait time.Duration, hopeless bool) {
 	}
 	switch {
 	case best == nil:
-		return nil, 0, !out || q.once()
+		return nil, 0, !out || q.once() || q.absent() != nil
 	case best.tries == 0:
 		return best, 0, false
 	case q.once(), time.Since(q.began) > max(q.g.pool.o.Patience, leastPatience):
@@ -186,6 +186,26 @@ func (q *question) once() bool { return q.stale || q.goesOn() }
 func (q *question) goesOn() bool {
 	last := q.of(q.g.members[len(q.g.members)-1])
 	return q.g.onward && errors.As(last.final, new(*goproxy.NotFound))
+}
+
+// absent returns the absence that is final although not all have answered: those that come first in the list have said so,
+// and the others, which only stand in for them, are out of use. A proxy without a copy of a checksum database proves nothing.
+func (q *question) absent() (first *goproxy.NotFound) {
+	if q.rq.class == Sum {
+		return nil
+	}
+	for _, u := range q.g.members {
+		var nf *goproxy.NotFound
+		switch a := q.of(u); {
+		case errors.As(a.final, &nf):
+			if first == nil {
+				first = nf
+			}
+		case first == nil || a.final != nil || u.usable(q.rq.class):
+			return nil
+		}
+	}
+	return first
 }
 
 // goingOn is trouble that does not keep the next group from being asked.
@@ -524,8 +544,12 @@ func (q *question) outage() (last time.Time) {
 	return last
 }
 
-// verdict says what came of it when nobody gave it. It is absence only when all say so.
+// verdict says what came of it when nobody gave it. It is absence only when all say so that are in use, and the first of
+// the list is among them.
 func (q *question) verdict() error {
+	if absent := q.absent(); absent != nil {
+		return absent
+	}
 	var absent *goproxy.NotFound
 	var failures []error
 	for i := range q.asked {

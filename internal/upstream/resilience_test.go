@@ -331,6 +331,33 @@ func TestHeldAreBounded(t *testing.T) {
 	})
 }
 
+// TestAbsenceWhileOthersAreAway: a 404 of the first is final while one that stands in for it is known to be away: else
+// a dead mirror at the end of a list would turn every guess at a module's path into an outage. A 404 of the second does not
+// count while the first is away.
+func TestAbsenceWhileOthersAreAway(t *testing.T) {
+	for name, test := range map[string]struct {
+		a, b http.HandlerFunc
+		kind string
+	}{
+		"the second is away": {status(404), status(503), "absent 404"},
+		"the first is away":  {status(503), status(404), "unavailable"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				st := play(t, 0, "|", unchecked, plays(test.a), plays(test.b))
+				if err := st.list(t.Context()); kind(err) != test.kind {
+					t.Errorf("got %v", err)
+				}
+				begin := time.Now()
+				err := st.list(goproxy.WithStale(t.Context()))
+				if kind(err) != test.kind || time.Since(begin) != 0 {
+					t.Errorf("again: %v after %v", err, time.Since(begin))
+				}
+			})
+		})
+	}
+}
+
 // TestStaleAsksOnce: where there is an older answer nobody is asked twice or waited for.
 func TestStaleAsksOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
