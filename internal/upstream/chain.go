@@ -66,7 +66,7 @@ func (p *Pool) groups(entries []Entry, any bool) (gs []*group) {
 			gs = append(gs, &group{pool: p})
 		}
 		g := gs[len(gs)-1]
-		g.members = append(g.members, e.Upstream)
+		g.add(e.Upstream, Small)
 		joined = e.AnyError || any
 	}
 	return gs

@@ -66,11 +66,20 @@ func (u *Upstream) checks() {
 	}
 }
 
-// hurried reports whether questions wait for it.
+// hurried reports whether it is missed: questions wait for it, or nobody can be asked in its place.
 func (u *Upstream) hurried() bool {
 	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.wanted > 0
+	wanted, groups := u.wanted, u.groups
+	u.mu.Unlock()
+	if wanted > 0 {
+		return true
+	}
+	for _, g := range groups {
+		if !g.usable(g.class) {
+			return true
+		}
+	}
+	return false
 }
 
 func (u *Upstream) untilCheck() time.Duration {
@@ -86,10 +95,9 @@ func (u *Upstream) untilCheck() time.Duration {
 
 // ofUse reports whether it was asked lately, or is waited for; where not, its checks end.
 func (u *Upstream) ofUse() bool {
-	hurried := u.hurried()
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.checking = hurried || time.Since(time.Unix(0, u.asked.Load())) < useful
+	u.checking = u.wanted > 0 || time.Since(time.Unix(0, u.asked.Load())) < useful
 	return u.checking
 }
 
@@ -103,7 +111,11 @@ func (u *Upstream) due() []Class {
 			due = append(due, c)
 		}
 	}
-	if len(due) == 0 && u.o.Check >= 0 {
+	switch {
+	case len(due) > 0 || u.o.Check < 0:
+	case u.classes[Small].breaker.attempts == 0 && u.classes[Sum].breaker.attempts > 0: // a database
+		due = append(due, Sum)
+	default:
 		due = append(due, Small)
 	}
 	return due
@@ -165,6 +177,7 @@ func (u *Upstream) conclude(c Class, note Attempt) {
 		why = reasonOf(note.Err)
 	}
 	var opened, closed bool
+	alone := u.hurried()
 	u.mu.Lock()
 	st := u.classes[c]
 	u.checked, u.healthy = now, !failed
@@ -177,7 +190,7 @@ func (u *Upstream) conclude(c Class, note Attempt) {
 		}
 	default:
 		u.missed = 0
-		closed = st.breaker.pass(now, u.wanted > 0)
+		closed = st.breaker.pass(now, alone)
 	}
 	u.mu.Unlock()
 	if closed {

@@ -27,7 +27,16 @@ const (
 type group struct {
 	pool    *Pool
 	members []*Upstream
+	class   Class // of what it is mostly asked for
 	onward  bool // the list goes on after it: when its last member says that a thing does not exist
+}
+
+// add makes u a member, for files of class c.
+func (g *group) add(u *Upstream, c Class) {
+	g.members, g.class = append(g.members, u), c
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.groups = append(u.groups, g)
 }
 
 // usable reports whether any of the group may be asked.

@@ -23,7 +23,7 @@ type Sums struct {
 func (p *Pool) Sums(places []SumPlace) *Sums {
 	s := &Sums{g: &group{pool: p}, prefix: map[*Upstream]string{}}
 	for _, place := range places {
-		s.g.members = append(s.g.members, place.Upstream)
+		s.g.add(place.Upstream, Sum)
 		s.prefix[place.Upstream] = place.Prefix
 	}
 	return s

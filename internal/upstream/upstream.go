@@ -39,8 +39,9 @@ type Upstream struct {
 	kick     chan struct{} // wakes its checks, which may be due sooner
 	checked  time.Time
 	healthy  bool
-	missed   int // checks that failed, one after the other
-	wanted   int // questions that wait for it
+	missed   int      // checks that failed, one after the other
+	wanted   int      // questions that wait for it
+	groups   []*group // that it is a member of
 }
 
 // A standing is what is known of one class of questions to one upstream.
@@ -321,6 +322,9 @@ func (u *Upstream) status() UpstreamStatus {
 	}
 	for c, st := range u.classes {
 		b := &st.breaker
+		if b.attempts == 0 && !b.open {
+			continue
+		}
 		cs := ClassStatus{State: "closed", Since: b.since, Attempts: b.attempts, Failures: b.failures, LastError: b.why,
 			P50: st.latency.p50, P95: st.latency.p95, P99: st.latency.p99}
 		if b.open {
