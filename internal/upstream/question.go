@@ -28,7 +28,7 @@ type group struct {
 	pool    *Pool
 	members []*Upstream
 	class   Class // of what it is mostly asked for
-	onward  bool // the list goes on after it: when its last member says that a thing does not exist
+	onward  bool  // the list goes on after it: when its last member says that a thing does not exist
 }
 
 // add makes u a member, for files of class c.
