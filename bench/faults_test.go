@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/mod/module"
+
 	"github.com/modhaven/modhaven/internal/proxytest"
 )
 
@@ -259,6 +261,33 @@ func TestSaysWrong(t *testing.T) {
 	} {
 		if got := saysWrong(text); got != want {
 			t.Errorf("saysWrong(%q) = %v", text, got)
+		}
+	}
+}
+
+func TestH1(t *testing.T) {
+	dir := t.TempDir()
+	r := recipe{Version: module.Version{Path: "example.com/x", Version: "v1.0.0"}, Go: "1.24", Size: 3000, Seed: 1}
+	sums, err := r.write(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	zips, err := readZips(dir)
+	if err != nil || len(zips) != 1 {
+		t.Fatalf("%d zips, %v", len(zips), err)
+	}
+	for name, b := range zips {
+		good := h1(b)
+		if want := "/example.com/x/@v/v1.0.0.zip"; name != want || good == "" || !strings.Contains(sums, good) {
+			t.Errorf("%s: %q, want %s with a hash of\n%s", name, good, want, sums)
+		}
+		b[10] ^= 1 // the time of the first file
+		if got := h1(b); got != good {
+			t.Errorf("another time gave %q, want %q", got, good)
+		}
+		b[len(b)/3] ^= 1
+		if got := h1(b); got == good {
+			t.Error("a flipped byte of a file changed nothing")
 		}
 	}
 }
