@@ -128,20 +128,20 @@ func TestFaultyStates(t *testing.T) {
 	}
 }
 
-func TestSnmpField(t *testing.T) {
+func TestAttemptFails(t *testing.T) {
 	const text = "Ip: A B\nIp: 1 2\nTcp: MaxConn AttemptFails EstabResets\nTcp: -1 433 7\n"
-	if got, err := snmpField(text, "Tcp:", "AttemptFails"); got != 433 || err != nil {
+	if got, err := attemptFails(text); got != 433 || err != nil {
 		t.Errorf("%d, %v; want 433", got, err)
 	}
-	if _, err := snmpField(text, "Udp:", "AttemptFails"); err == nil {
+	if _, err := attemptFails("Udp: AttemptFails\nUdp: 1\n"); err == nil {
 		t.Error("no error for what is missing")
 	}
 }
 
-func FuzzSnmpField(f *testing.F) {
+func FuzzAttemptFails(f *testing.F) {
 	f.Add("Tcp: AttemptFails\nTcp: 1\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		if _, err := snmpField(text, "Tcp:", "AttemptFails"); err == nil && !strings.Contains(text, "AttemptFails") {
+		if _, err := attemptFails(text); err == nil && !strings.Contains(text, "AttemptFails") {
 			t.Error("found what is not there")
 		}
 	})
