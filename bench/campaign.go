@@ -199,7 +199,11 @@ func (c *campaign) rows() []row {
 	var rows []row
 	success := fmt.Sprintf("%d of %d", c.through.sick.n, c.through.sick.n)
 	rows = append(rows, c.through.sick.successRow("downloads that succeed, "+c.through.name, success))
-	rows = append(rows, c.besides(func(k *contender) row { return k.sick.successRow("… "+k.name, "") })...)
+	for _, k := range []*contender{&c.plain, &c.retried} {
+		if k.sick.n > 0 {
+			rows = append(rows, k.sick.successRow("… "+k.name, ""))
+		}
+	}
 	rows = append(rows, c.ratios("time ÷ without faults", "%.2f s", c.maxTime, func(t *tally) sample { return t.took })...)
 	if !c.shared {
 		rows = append(rows, c.ratios("upstream requests ÷ without faults", "%.0f", c.maxRequests, func(t *tally) sample { return t.requests })...)
@@ -215,17 +219,7 @@ func (c *campaign) rows() []row {
 	return rows
 }
 
-func (c *campaign) besides(f func(*contender) row) []row {
-	var rows []row
-	for _, k := range []*contender{&c.plain, &c.retried} {
-		if k.sick.n > 0 {
-			rows = append(rows, f(k))
-		}
-	}
-	return rows
-}
-
-// ratios are the lines of one figure, over all runs that succeeded.
+// ratios are the lines of one figure, over all runs that succeeded. Who never did has none, but Modhaven.
 func (c *campaign) ratios(figure, format string, target float64, of func(*tally) sample) []row {
 	if c.through.clean.n == 0 {
 		return nil
@@ -234,9 +228,12 @@ func (c *campaign) ratios(figure, format string, target float64, of func(*tally)
 	if c.plain.clean.ok == 0 {
 		return rows
 	}
-	return append(rows, c.besides(func(k *contender) row {
-		return meanRow("… "+k.name, format, of(&k.sick), of(&c.plain.clean), 0)
-	})...)
+	for _, k := range []*contender{&c.plain, &c.retried} {
+		if k.sick.ok > 0 {
+			rows = append(rows, meanRow("… "+k.name, format, of(&k.sick), of(&c.plain.clean), 0))
+		}
+	}
+	return rows
 }
 
 // meanRow is the ratio of two means; a target is missed where there is nothing to compare.

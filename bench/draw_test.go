@@ -67,9 +67,9 @@ func TestDrawOnlyZips(t *testing.T) {
 
 func TestCurve(t *testing.T) {
 	c := curve{{0, 10}, {0.5, 40}, {1, 80}}
-	for q, want := range map[float64]time.Duration{0: 10, 0.25: 20, 0.5: 40, 1: 80} {
-		if got := c.at(q).Round(time.Millisecond); got != want*time.Millisecond {
-			t.Errorf("at(%v) = %v, want %v ms", q, got, int(want))
+	for q, want := range map[float64]int64{0: 10, 0.25: 20, 0.5: 40, 1: 80} {
+		if got := c.at(q).Round(time.Millisecond).Milliseconds(); got != want {
+			t.Errorf("at(%v) = %d ms, want %d", q, got, want)
 		}
 	}
 }

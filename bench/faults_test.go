@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/mod/module"
+
 	"github.com/modhaven/modhaven/internal/proxytest"
 )
 
@@ -126,20 +128,20 @@ func TestFaultyStates(t *testing.T) {
 	}
 }
 
-func TestSnmpField(t *testing.T) {
+func TestAttemptFails(t *testing.T) {
 	const text = "Ip: A B\nIp: 1 2\nTcp: MaxConn AttemptFails EstabResets\nTcp: -1 433 7\n"
-	if got, err := snmpField(text, "Tcp:", "AttemptFails"); got != 433 || err != nil {
+	if got, err := attemptFails(text); got != 433 || err != nil {
 		t.Errorf("%d, %v; want 433", got, err)
 	}
-	if _, err := snmpField(text, "Udp:", "AttemptFails"); err == nil {
+	if _, err := attemptFails("Udp: AttemptFails\nUdp: 1\n"); err == nil {
 		t.Error("no error for what is missing")
 	}
 }
 
-func FuzzSnmpField(f *testing.F) {
+func FuzzAttemptFails(f *testing.F) {
 	f.Add("Tcp: AttemptFails\nTcp: 1\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		if _, err := snmpField(text, "Tcp:", "AttemptFails"); err == nil && !strings.Contains(text, "AttemptFails") {
+		if _, err := attemptFails(text); err == nil && !strings.Contains(text, "AttemptFails") {
 			t.Error("found what is not there")
 		}
 	})
@@ -259,6 +261,33 @@ func TestSaysWrong(t *testing.T) {
 	} {
 		if got := saysWrong(text); got != want {
 			t.Errorf("saysWrong(%q) = %v", text, got)
+		}
+	}
+}
+
+func TestH1(t *testing.T) {
+	dir := t.TempDir()
+	r := recipe{Version: module.Version{Path: "example.com/x", Version: "v1.0.0"}, Go: "1.24", Size: 3000, Seed: 1}
+	sums, err := r.write(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	zips, err := readZips(dir)
+	if err != nil || len(zips) != 1 {
+		t.Fatalf("%d zips, %v", len(zips), err)
+	}
+	for name, b := range zips {
+		good := h1(b)
+		if want := "/example.com/x/@v/v1.0.0.zip"; name != want || good == "" || !strings.Contains(sums, good) {
+			t.Errorf("%s: %q, want %s with a hash of\n%s", name, good, want, sums)
+		}
+		b[10] ^= 1 // the time of the first file
+		if got := h1(b); got != good {
+			t.Errorf("another time gave %q, want %q", got, good)
+		}
+		b[len(b)/3] ^= 1
+		if got := h1(b); got == good {
+			t.Error("a flipped byte of a file changed nothing")
 		}
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -129,15 +130,15 @@ func refusedDials() (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return snmpField(string(b), "Tcp:", "AttemptFails")
+	return attemptFails(string(b))
 }
 
-// snmpField reads the two lines of one protocol: names, then values.
-func snmpField(text, proto, name string) (int64, error) {
+// attemptFails is that counter of TCP in the text of /proc/net/snmp, which has two lines for each protocol: names, then values.
+func attemptFails(text string) (int64, error) {
 	var names []string
 	for line := range strings.Lines(text) {
 		f := strings.Fields(line)
-		if len(f) == 0 || f[0] != proto {
+		if len(f) == 0 || f[0] != "Tcp:" {
 			continue
 		}
 		if names == nil {
@@ -145,10 +146,10 @@ func snmpField(text, proto, name string) (int64, error) {
 			continue
 		}
 		for i, n := range names {
-			if n == name && i < len(f) {
+			if n == "AttemptFails" && i < len(f) {
 				return strconv.ParseInt(f[i], 10, 64)
 			}
 		}
 	}
-	return 0, fmt.Errorf("/proc/net/snmp: no %s %s", proto, name)
+	return 0, errors.New("/proc/net/snmp: no AttemptFails of Tcp")
 }
