@@ -35,6 +35,7 @@ type answers struct {
 	mu        sync.Mutex // guards all below
 	refreshes map[string]*refresh
 	used      map[string]usedAnswer // by name: what is kept young
+	late      time.Time             // when an answer did not come in time; zero once one came
 	ticking   bool
 }
 
@@ -96,10 +97,30 @@ func (a *answers) get(ctx context.Context, q question) (*goproxy.Content, error)
 		return a.stale(q, k, errors.New("no upstream answered a moment ago"))
 	}
 	r := a.refresh(ctx, q, k, false)
-	if r == nil {
+	switch {
+	case r == nil:
 		return nil, errClosed
+	case k != nil && a.lately() && !r.isDone():
+		return a.stale(q, k, errors.New("no upstream answered in time a moment ago"))
 	}
 	return a.wait(ctx, q, k, r)
+}
+
+// lately reports whether the upstreams answered nothing in time a moment ago: then no other client waits for the same.
+func (a *answers) lately() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return time.Since(a.late) < afterFailure
+}
+
+// inTime notes whether an answer came in time.
+func (a *answers) inTime(yes bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.late = time.Time{}
+	if !yes {
+		a.late = time.Now()
+	}
 }
 
 // wait waits for a refresh: as long as the client does, or for what is left of the refresh's budget where there is a
@@ -116,6 +137,7 @@ func (a *answers) wait(ctx context.Context, q question, k *known, r *refresh) (*
 	case <-r.done:
 	case <-budget:
 		if !r.isDone() {
+			a.inTime(false)
 			return a.stale(q, k, errors.New("no upstream answered in time"))
 		}
 	case <-ctx.Done():
@@ -200,6 +222,7 @@ func (a *answers) lead(q question, old *known, r *refresh) {
 	var nf *goproxy.NotFound
 	switch {
 	case r.err == nil:
+		a.inTime(true)
 		if r.known.stored = r.known.checked; !a.rewrite(old, r.known) {
 			r.known.stored = old.stored
 		}

@@ -4,6 +4,7 @@ import "time"
 
 const (
 	openAfter   = 5  // failures one after the other
+	openNever   = 2  // where it has never given anything, and others can be asked
 	window      = 20 // of the last attempts, half of which are failures within windowTime
 	windowTime  = 10 * time.Second
 	goodChecks  = 2 // that a breaker closes after, where others can be asked meanwhile
@@ -44,13 +45,15 @@ func (b *breaker) success(now time.Time) {
 	b.row, b.lastSuccess = 0, now
 }
 
-// failure notes an attempt that failed, and reports whether the breaker opened of it.
-func (b *breaker) failure(now time.Time, why string) (opened bool) {
+// failure notes an attempt that failed, and reports whether the breaker opened of it. lost says that another upstream
+// was there to answer.
+func (b *breaker) failure(now time.Time, why string, lost bool) (opened bool) {
 	b.note(now, true)
 	b.failures++
 	b.row++
 	b.why = why
-	if b.open || b.row < openAfter && !b.sick(now) {
+	never := lost && b.row >= openNever && b.lastSuccess.IsZero()
+	if b.open || b.row < openAfter && !never && !b.sick(now) {
 		return false
 	}
 	b.trip(now)

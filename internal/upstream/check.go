@@ -44,24 +44,34 @@ func (u *Upstream) anyOpen() bool {
 
 // checks runs while the upstream is of use.
 func (u *Upstream) checks() {
+	for u.untilDue() && u.ofUse() {
+		for _, c := range u.due() {
+			u.checkClass(c)
+		}
+	}
+}
+
+// untilDue waits for the time of the next check, which comes nearer once when questions begin to wait. It is false when the
+// pool is closed.
+func (u *Upstream) untilDue() bool {
+	hurried := u.hurried()
+	due := time.Now().Add(u.untilCheck(hurried))
 	for {
-		timer := time.NewTimer(u.untilCheck())
+		timer := time.NewTimer(time.Until(due))
 		select {
 		case <-timer.C:
+			return true
 		case <-u.kick:
 			timer.Stop()
-			if u.hurried() {
-				continue // the time is shorter now
+			if !hurried && u.hurried() {
+				hurried = true
+				if soon := time.Now().Add(u.untilCheck(true)); soon.Before(due) {
+					due = soon
+				}
 			}
 		case <-u.pool.ctx.Done():
 			timer.Stop()
-			return
-		}
-		if !u.ofUse() {
-			return
-		}
-		for _, c := range u.due() {
-			u.checkClass(c)
+			return false
 		}
 	}
 }
@@ -82,8 +92,8 @@ func (u *Upstream) hurried() bool {
 	return false
 }
 
-func (u *Upstream) untilCheck() time.Duration {
-	if u.hurried() {
+func (u *Upstream) untilCheck(hurried bool) time.Duration {
+	if hurried {
 		return hurry/2 + rand.N(hurry/2)
 	}
 	every := checkEvery

@@ -31,7 +31,7 @@ func TestBreakerOpens(t *testing.T) {
 		for i, c := range test.says {
 			if c == '.' {
 				b.success(at(i * test.every))
-			} else if b.failure(at(i*test.every), "why") {
+			} else if b.failure(at(i*test.every), "why", false) {
 				opened = i + 1
 			}
 		}
@@ -41,11 +41,25 @@ func TestBreakerOpens(t *testing.T) {
 	}
 }
 
+// TestBreakerOpensSoon: an upstream that never gave anything while another one did is left alone after two.
+func TestBreakerOpensSoon(t *testing.T) {
+	var never, once breaker
+	once.success(at(0))
+	if never.failure(at(1), "why", true) || !never.failure(at(2), "why", true) {
+		t.Error("one that never gave anything did not open at the second")
+	}
+	for i := range 4 {
+		if once.failure(at(i+1), "why", true) {
+			t.Error("one that gave something opened before the fifth")
+		}
+	}
+}
+
 func TestBreakerCloses(t *testing.T) {
 	open := func() *breaker {
 		b := new(breaker)
 		for i := range openAfter {
-			b.failure(at(i), "why")
+			b.failure(at(i), "why", false)
 		}
 		return b
 	}
@@ -67,7 +81,7 @@ func TestBreakerCloses(t *testing.T) {
 	if b.pass(at(40_000), false) || !b.pass(at(50_000), false) {
 		t.Error("a bad check between good ones does not count")
 	}
-	if b.failure(at(60_000), "why") {
+	if b.failure(at(60_000), "why", false) {
 		t.Error("what failed before it closed counts still")
 	}
 }

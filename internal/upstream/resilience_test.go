@@ -279,6 +279,28 @@ func TestBreaker(t *testing.T) {
 	})
 }
 
+// TestChecksWhileManyCome: questions that come one after the other do not put off the check that they wait for.
+func TestChecksWhileManyCome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := plays(status(503), status(503), status(503), status(503), status(503), status(503), has)
+		st := play(t, 0, "|", unchecked, a)
+		ended := make(chan error, 400)
+		begin := time.Now()
+		for range 400 {
+			go func() { ended <- st.list(t.Context()) }()
+			time.Sleep(20 * time.Millisecond)
+		}
+		for range 400 {
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		}
+		if took := time.Since(begin); took > 9*time.Second {
+			t.Errorf("all had an answer after %v", took)
+		}
+	})
+}
+
 // TestPatienceCountsFromTheOutage: who asks when it has lasted for 40 s waits for 5 s, who asks after that not at all.
 func TestPatienceCountsFromTheOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -273,10 +273,10 @@ func (u *Upstream) judge(a *attempt) {
 	case lost && n.First == 0:
 		n.Failure = "lost"
 		n.Err = &goproxy.Unavailable{From: u.base, Reason: "no answer within " + n.Took.Round(time.Millisecond).String() + "; another one was faster"}
-		opened = st.breaker.failure(now, "no answer within "+n.Took.Round(time.Millisecond).String())
+		opened = st.breaker.failure(now, "no answer within "+n.Took.Round(time.Millisecond).String(), true)
 	case n.Failure == canceled, n.Failed() && n.Bytes >= muchProgress && n.Failure != "wrong":
 	case n.Failed():
-		opened = st.breaker.failure(now, reasonOf(n.Err))
+		opened = st.breaker.failure(now, reasonOf(n.Err), false)
 	default:
 		st.breaker.success(now)
 	}
