@@ -262,7 +262,7 @@ func (a *answers) ask(ctx context.Context, q question, older bool) (*known, erro
 		return nil, a.s.closing(err)
 	}
 	defer turn.release()
-	ctx = turn.with(ctx)
+	ctx = turn.with(ctx, always)
 	if older {
 		ctx = goproxy.WithStale(ctx)
 	}

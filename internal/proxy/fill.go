@@ -137,20 +137,26 @@ func (s *Service) fetch(fl *fill) (goproxy.Meta, error) {
 		return goproxy.Meta{}, s.closing(err)
 	}
 	defer turn.release()
-	if s.abandoned(fl) {
-		return goproxy.Meta{}, errAbandoned
+	wanted := func() error {
+		if s.abandoned(fl) {
+			return errAbandoned
+		}
+		return nil
 	}
-	meta, err := s.o.Fetcher.Fetch(turn.with(fl.task.ctx), fl.file, fl.sink)
+	if err := wanted(); err != nil {
+		return goproxy.Meta{}, err
+	}
+	meta, err := s.o.Fetcher.Fetch(turn.with(fl.task.ctx, wanted), fl.file, fl.sink)
 	return meta, s.closing(err)
 }
 
 var errAbandoned = &goproxy.Unavailable{Reason: "nobody waits for it any more"}
 
-// abandoned takes a fill out that has not begun and that nobody waits for.
+// abandoned takes a fill out that has nothing yet and that nobody waits for.
 func (s *Service) abandoned(fl *fill) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if fl.waiters > 0 {
+	if fl.waiters > 0 || fl.spool.begun() {
 		return false
 	}
 	delete(s.fills, fl.file)

@@ -206,7 +206,7 @@ func (s *Service) Stat(ctx context.Context, f goproxy.File) (goproxy.Meta, error
 		return goproxy.Meta{}, err
 	}
 	defer turn.release()
-	m, err = s.o.Fetcher.Stat(turn.with(ctx), f)
+	m, err = s.o.Fetcher.Stat(turn.with(ctx, always), f)
 	s.remember(f.Path, f.Name(), err)
 	return m, err
 }

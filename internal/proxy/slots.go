@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -90,11 +91,11 @@ func (t *turn) release() {
 	}
 }
 
-// with lets what is asked in ctx step aside.
-func (t *turn) with(ctx context.Context) context.Context {
+// with lets what is asked in ctx step aside. Its turn comes again if still, called then, returns nil.
+func (t *turn) with(ctx context.Context, still func() error) context.Context {
 	return goproxy.WithAside(ctx, func(wait func() error) error {
 		t.release()
-		if err := wait(); err != nil {
+		if err := errors.Join(wait(), still()); err != nil {
 			return err
 		}
 		err := t.sem.Acquire(ctx, 1)
@@ -102,3 +103,6 @@ func (t *turn) with(ctx context.Context) context.Context {
 		return err
 	})
 }
+
+// always is for what goes on whoever has left.
+func always() error { return nil }

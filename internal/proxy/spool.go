@@ -335,6 +335,13 @@ func (s *spool) content() (src *io.SectionReader, file *os.File) {
 	return io.NewSectionReader(bytes.NewReader(s.mem), 0, s.have.prefix()), nil
 }
 
+// begun reports whether anything has arrived.
+func (s *spool) begun() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.have.prefix() > 0
+}
+
 func (s *spool) restartCount() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -75,3 +75,33 @@ func TestAside(t *testing.T) {
 		}
 	})
 }
+
+// TestHeldForNobody: what waits for an upstream and has nothing yet is dropped when nobody waits for it any more, so that an
+// upstream that comes back is not asked for what nobody wants; what has begun goes on.
+func TestHeldForNobody(t *testing.T) {
+	for _, begun := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			back, done := make(chan struct{}), make(chan error, 1)
+			up := &fake{t: t}
+			up.fetch = func(ctx context.Context, f goproxy.File, dst goproxy.Sink) (goproxy.Meta, error) {
+				if begun {
+					if _, err := dst.WriteAt([]byte("module "), 0); err != nil {
+						return goproxy.Meta{}, err
+					}
+				}
+				err := goproxy.Aside(ctx, func() error { <-back; return nil })
+				done <- err
+				return goproxy.Meta{}, err
+			}
+			s := newService(t, Options{Fetcher: up})
+			client := ask(t, s, theMod)
+			synctest.Wait()
+			client.cancel()
+			<-client.done
+			close(back)
+			if err := <-done; (err == nil) != begun {
+				t.Errorf("begun %t: it goes on: %v", begun, err)
+			}
+		})
+	}
+}
