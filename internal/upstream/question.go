@@ -23,32 +23,6 @@ const (
 	sameAgain = 4
 )
 
-// A group is upstreams each of which can stand in for the others: entries of a list joined by '|'.
-type group struct {
-	pool    *Pool
-	members []*Upstream
-	class   Class // of what it is mostly asked for
-	onward  bool  // the list goes on after it: when its last member says that a thing does not exist
-}
-
-// add makes u a member, for files of class c.
-func (g *group) add(u *Upstream, c Class) {
-	g.members, g.class = append(g.members, u), c
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.groups = append(u.groups, g)
-}
-
-// usable reports whether any of the group may be asked.
-func (g *group) usable(c Class) bool {
-	for _, u := range g.members {
-		if u.usable(c) {
-			return true
-		}
-	}
-	return false
-}
-
 // A question is one thing asked of a group until an upstream has given it, all have said that it does not exist, or
 // there is no hope. It may be asked on, when what came turned out wrong or broke off.
 type question struct {
@@ -94,35 +68,6 @@ type landing struct {
 	*flight
 	rep *reply
 	err error
-}
-
-func (g *group) ask(ctx context.Context, rq request, private bool) *question {
-	q := &question{g: g, rq: rq, private: private, stale: goproxy.HaveStale(ctx), began: time.Now()}
-	for _, u := range g.order() {
-		u.begin()
-		q.asked = append(q.asked, asked{u: u})
-	}
-	return q
-}
-
-// order returns the members in the order in which they are asked: a canary goes first for its share of the questions.
-func (g *group) order() []*Upstream {
-	first := -1
-	for i, u := range g.members {
-		if i > 0 && u.o.Weight > 0 && rand.N(100) < u.o.Weight {
-			first = i
-		}
-	}
-	if first < 0 {
-		return g.members
-	}
-	order := []*Upstream{g.members[first]}
-	for i, u := range g.members {
-		if i != first {
-			order = append(order, u)
-		}
-	}
-	return order
 }
 
 // run asks until there is a reply, or an error of the vocabulary.
@@ -186,41 +131,6 @@ func (q *question) next() (best *asked, wait time.Duration, hopeless bool) {
 	}
 	return best, 0, false
 }
-
-// once reports whether no upstream is asked twice or waited for: there is an older answer, or the list goes on.
-func (q *question) once() bool { return q.stale || q.goesOn() }
-
-// goesOn reports whether the list says to ask the next group, whatever others of this one said: its last member has answered
-// that the thing does not exist.
-func (q *question) goesOn() bool {
-	last := q.of(q.g.members[len(q.g.members)-1])
-	return q.g.onward && errors.As(last.final, new(*goproxy.NotFound))
-}
-
-// absent returns the absence that is final although not all have answered: those that come first in the list have said so,
-// and the others, which only stand in for them, are out of use. A proxy without a copy of a checksum database proves nothing.
-func (q *question) absent() (first *goproxy.NotFound) {
-	if q.rq.class == Sum {
-		return nil
-	}
-	for _, u := range q.g.members {
-		var nf *goproxy.NotFound
-		switch a := q.of(u); {
-		case errors.As(a.final, &nf):
-			if first == nil {
-				first = nf
-			}
-		case first == nil || a.final != nil || u.usable(q.rq.class):
-			return nil
-		}
-	}
-	return first
-}
-
-// goingOn is trouble that does not keep the next group from being asked.
-type goingOn struct{ error }
-
-func (e goingOn) Unwrap() error { return e.error }
 
 // start sends an attempt off.
 func (q *question) start(ctx context.Context, a *asked, cause string) {
@@ -494,95 +404,4 @@ func (q *question) sleep(ctx context.Context, d time.Duration) {
 	case <-t.C:
 	case <-ctx.Done():
 	}
-}
-
-// hold waits until an upstream that the question needs is of use again. It is false when patience, which counts
-// from the beginning of the outage, is over, and where too many wait already.
-func (q *question) hold(ctx context.Context) bool {
-	left := time.Until(q.outage().Add(q.g.pool.o.Patience))
-	if left <= 0 || !q.g.pool.hold() {
-		return false
-	}
-	defer q.g.pool.unhold()
-	wanted := q.outOfUse()
-	for _, u := range wanted {
-		u.want(1)
-		defer u.want(-1)
-	}
-	over := time.NewTimer(left)
-	defer over.Stop()
-	back := false
-	err := goproxy.Aside(ctx, func() error {
-		for {
-			bell := q.g.pool.bell()
-			for _, u := range wanted {
-				back = back || u.usable(q.rq.class)
-			}
-			if back {
-				return nil
-			}
-			select {
-			case <-bell:
-			case <-over.C:
-				return nil
-			case <-ctx.Done():
-				return nil
-			}
-		}
-	})
-	return err == nil && (back || ctx.Err() != nil)
-}
-
-// outOfUse returns the upstreams without an answer that cannot be asked.
-func (q *question) outOfUse() (us []*Upstream) {
-	for i := range q.asked {
-		if a := &q.asked[i]; a.final == nil && !a.u.usable(q.rq.class) {
-			us = append(us, a.u)
-		}
-	}
-	return us
-}
-
-// outage returns when the last of them went out of use.
-func (q *question) outage() (last time.Time) {
-	for _, u := range q.outOfUse() {
-		if from, _ := u.outage(q.rq.class); from.After(last) {
-			last = from
-		}
-	}
-	return last
-}
-
-// verdict says what came of it when nobody gave it. It is absence only when all say so that are in use, and the first of
-// the list is among them.
-func (q *question) verdict() error {
-	if absent := q.absent(); absent != nil {
-		return absent
-	}
-	var absent *goproxy.NotFound
-	var failures []error
-	for i := range q.asked {
-		a := &q.asked[i]
-		var nf *goproxy.NotFound
-		switch {
-		case errors.As(a.final, &nf):
-			if absent == nil {
-				absent = nf
-			}
-		case a.final != nil:
-			failures = append(failures, a.final)
-		case a.err != nil:
-			failures = append(failures, a.err)
-		default:
-			_, err := a.u.outage(q.rq.class)
-			failures = append(failures, err)
-		}
-	}
-	switch {
-	case len(failures) == 0:
-		return absent
-	case q.goesOn():
-		return goingOn{join(failures)}
-	}
-	return join(failures)
 }

@@ -1,0 +1,76 @@
+package upstream
+
+import (
+	"errors"
+
+	"github.com/modhaven/modhaven/internal/goproxy"
+)
+
+// once reports whether no upstream is asked twice or waited for: there is an older answer, or the list goes on.
+func (q *question) once() bool { return q.stale || q.goesOn() }
+
+// goesOn reports whether the list says to ask the next group, whatever others of this one said: its last member has answered
+// that the thing does not exist.
+func (q *question) goesOn() bool {
+	last := q.of(q.g.members[len(q.g.members)-1])
+	return q.g.onward && errors.As(last.final, new(*goproxy.NotFound))
+}
+
+// absent returns the absence that is final although not all have answered: those that come first in the list have said so,
+// and the others, which only stand in for them, are out of use. A proxy without a copy of a checksum database proves nothing.
+func (q *question) absent() (first *goproxy.NotFound) {
+	if q.rq.class == Sum {
+		return nil
+	}
+	for _, u := range q.g.members {
+		var nf *goproxy.NotFound
+		switch a := q.of(u); {
+		case errors.As(a.final, &nf):
+			if first == nil {
+				first = nf
+			}
+		case first == nil || a.final != nil || u.usable(q.rq.class):
+			return nil
+		}
+	}
+	return first
+}
+
+// goingOn is trouble that does not keep the next group from being asked.
+type goingOn struct{ error }
+
+func (e goingOn) Unwrap() error { return e.error }
+
+// verdict says what came of it when nobody gave it. It is absence only when all say so that are in use, and the first of
+// the list is among them.
+func (q *question) verdict() error {
+	if absent := q.absent(); absent != nil {
+		return absent
+	}
+	var absent *goproxy.NotFound
+	var failures []error
+	for i := range q.asked {
+		a := &q.asked[i]
+		var nf *goproxy.NotFound
+		switch {
+		case errors.As(a.final, &nf):
+			if absent == nil {
+				absent = nf
+			}
+		case a.final != nil:
+			failures = append(failures, a.final)
+		case a.err != nil:
+			failures = append(failures, a.err)
+		default:
+			_, err := a.u.outage(q.rq.class)
+			failures = append(failures, err)
+		}
+	}
+	switch {
+	case len(failures) == 0:
+		return absent
+	case q.goesOn():
+		return goingOn{join(failures)}
+	}
+	return join(failures)
+}
