@@ -48,7 +48,7 @@ func TestFollowerNext(t *testing.T) {
 		wantNext(t, f, b[10_000:150_000])
 		s.finish(nil)
 		wantNext(t, f, b[150_000:])
-		if _, _, err := f.Next(); err != io.EOF { //nolint:errorlint // it is never wrapped
+		if _, _, err := f.Next(); err != io.EOF {
 			t.Errorf("at the end: %v", err)
 		}
 		f.Close()

@@ -152,7 +152,7 @@ func (b *movingBody) Read(p []byte) (int, error) {
 	n, err := b.body.Read(p)
 	b.timer.Stop()
 	var h *hung
-	if err != nil && err != io.EOF && errors.As(context.Cause(b.ctx), &h) {
+	if err != nil && err != io.EOF && errors.As(context.Cause(b.ctx), &h) { //nolint:errorlint // trouble may wrap io.EOF, and is not the end
 		return n, &hung{"no byte", b.idle} // the timer's own words are those for the first byte
 	}
 	if err == nil {

@@ -47,7 +47,7 @@ func (q *question) hold(ctx context.Context) bool {
 // outOfUse returns the upstreams without an answer that cannot be asked.
 func (q *question) outOfUse() (us []*Upstream) {
 	for i := range q.asked {
-		if a := &q.asked[i]; a.final == nil && !a.u.usable(q.rq.class) {
+		if a := &q.asked[i]; !a.answered() && !a.u.usable(q.rq.class) {
 			us = append(us, a.u)
 		}
 	}

@@ -146,7 +146,7 @@ func readAll(r io.Reader, size int64) ([]byte, error) {
 	for {
 		n, err := r.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]
-		if err == io.EOF { //nolint:errorlint // trouble may wrap io.EOF, and is not the end
+		if err == io.EOF {
 			return b, nil
 		}
 		if err != nil {

@@ -56,6 +56,9 @@ type asked struct {
 	wrong  map[uint64]bool // fingerprints of wrong bodies
 }
 
+// answered reports whether the upstream has said the last word.
+func (a *asked) answered() bool { return a.final != nil }
+
 // A flight is one attempt under way.
 type flight struct {
 	a      *asked
@@ -108,7 +111,7 @@ func (q *question) next() (best *asked, wait time.Duration, hopeless bool) {
 	for i := range q.asked {
 		a := &q.asked[i]
 		switch {
-		case a.final != nil || a.flying || a.tries >= a.u.o.Attempts || a.same >= sameAgain:
+		case a.answered() || a.flying || a.tries >= a.u.o.Attempts || a.same >= sameAgain:
 		case !a.u.usable(q.rq.class):
 			out = true
 		case best == nil || a.tries < best.tries:
@@ -220,7 +223,7 @@ func (q *question) other() *asked {
 		return nil
 	}
 	for i := range q.asked {
-		if a := &q.asked[i]; a.tries == 0 && !a.flying && a.final == nil && a.u.usable(q.rq.class) {
+		if a := &q.asked[i]; a.tries == 0 && !a.flying && !a.answered() && a.u.usable(q.rq.class) {
 			return a
 		}
 	}
@@ -268,45 +271,53 @@ func (q *question) late(ctx context.Context, f *flight, hedge bool) {
 func (q *question) land(ctx context.Context, l landing) (*reply, error) {
 	q.flying--
 	q.flights = without(q.flights, l.flight)
-	a := l.a
-	a.flying = q.isFlying(a)
+	l.a.flying = q.isFlying(l.a)
 	if l.err == nil {
-		q.recallAll(l.flight.began)
-		if l.rep.stream == nil {
-			l.cancel(nil)
-		} else {
-			end, cancel := l.rep.end, l.cancel
-			l.rep.end = func(n int64, err error) { end(n, err); cancel(nil) }
-		}
-		return l.rep, nil
+		return q.won(l), nil
 	}
 	l.cancel(nil)
-	switch {
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
-	case a.final != nil:
-		return nil, nil
 	}
-	if errors.As(l.err, new(*changed)) { // the whole is asked for again, which is no repetition
+	if !l.a.answered() {
+		q.failed(l.a, l.rep, l.err)
+	}
+	return nil, nil
+}
+
+// won ends all other attempts. What streams goes on until it is read.
+func (q *question) won(l landing) *reply {
+	q.recallAll(l.flight.began)
+	if l.rep.stream == nil {
+		l.cancel(nil)
+		return l.rep
+	}
+	end := l.rep.end
+	l.rep.end = func(n int64, err error) { end(n, err); l.cancel(nil) }
+	return l.rep
+}
+
+// failed draws the conclusions from an attempt that brought nothing.
+func (q *question) failed(a *asked, rep *reply, err error) {
+	if errors.As(err, new(*changed)) { // the whole is asked for again, which is no repetition
 		a.tries--
 		q.fromStart()
-		return nil, nil
+		return
 	}
-	if absentOrRefused(l.err) {
-		a.final = l.err
+	if absentOrRefused(err) {
+		a.final = err
 		for _, f := range q.flights {
 			if f.a == a {
 				f.cancel(errUnneeded)
 			}
 		}
-		return nil, nil
+		return
 	}
-	q.trouble(a, l.err)
+	q.trouble(a, err)
 	q.doubled, q.after = false, a.after // what hangs is asked again after another attempt that failed
-	if l.rep != nil && l.rep.body != nil {
-		q.mistrust(a, l.err, uint64(crc32.Checksum(l.rep.body, crc32c()))<<32|uint64(len(l.rep.body)))
+	if rep != nil && rep.body != nil {
+		q.mistrust(a, err, uint64(crc32.Checksum(rep.body, crc32c()))<<32|uint64(len(rep.body)))
 	}
-	return nil, nil
 }
 
 func without(fs []*flight, f *flight) []*flight {

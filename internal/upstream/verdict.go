@@ -23,17 +23,23 @@ func (q *question) absent() (first *goproxy.NotFound) {
 		return nil
 	}
 	for _, u := range q.g.members {
-		var nf *goproxy.NotFound
-		switch a := q.of(u); {
-		case errors.As(a.final, &nf):
-			if first == nil {
-				first = nf
-			}
-		case first == nil || a.final != nil || u.usable(q.rq.class):
+		a := q.of(u)
+		said := notFound(a.final)
+		if first == nil {
+			first = said
+		}
+		if said == nil && (first == nil || a.answered() || u.usable(q.rq.class)) {
 			return nil
 		}
 	}
 	return first
+}
+
+// notFound returns the absence that err is, nil where it is none.
+func notFound(err error) *goproxy.NotFound {
+	var nf *goproxy.NotFound
+	errors.As(err, &nf)
+	return nf
 }
 
 // goingOn is trouble that does not keep the next group from being asked.
@@ -51,9 +57,8 @@ func (q *question) verdict() error {
 	var failures []error
 	for i := range q.asked {
 		a := &q.asked[i]
-		var nf *goproxy.NotFound
-		switch {
-		case errors.As(a.final, &nf):
+		switch nf := notFound(a.final); {
+		case nf != nil:
 			if absent == nil {
 				absent = nf
 			}
