@@ -199,10 +199,16 @@ func (c *checked) checkZip(ctx context.Context, n int64) error {
 		return &goproxy.Wrong{Reason: fmt.Sprintf("the zip cannot be unpacked: %v", err)}
 	}
 	want, err := c.wanted(ctx)
-	if err != nil || want.Zip == "" {
+	switch {
+	case err != nil:
 		return err
+	case want.Zip != "":
+		return mismatch(c.file, want.Zip, h1, want.By)
 	}
-	return mismatch(c.file, want.Zip, h1, want.By)
+	if why := scan.contradicts(z); why != "" {
+		return &goproxy.Wrong{Reason: "the zip contradicts itself: " + why}
+	}
+	return nil
 }
 
 // checkNames applies the rules for names and sizes in a module's zip, https://go.dev/ref/mod#zip-files.

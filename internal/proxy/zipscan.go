@@ -252,6 +252,34 @@ func (s *zipScan) agrees(z *zip.Reader) bool {
 	return true
 }
 
+// contradicts says where the central directory disagrees with entries that were read, "" where it does not. Neither
+// can be believed then: one flipped bit in a name of the directory breaks no CRC. The order of entries is free.
+func (s *zipScan) contradicts(z *zip.Reader) string {
+	if !s.usual {
+		return "" // what stands where is not known
+	}
+	if len(z.File) != len(s.entries) {
+		return fmt.Sprintf("its directory has %d entries, there are %d", len(z.File), len(s.entries))
+	}
+	at := make(map[int64]*scanned, len(s.entries))
+	for i := range s.entries {
+		at[s.entries[i].data] = &s.entries[i]
+	}
+	for _, f := range z.File {
+		data, err := f.DataOffset()
+		e := at[data]
+		switch {
+		case err != nil || e == nil:
+			return fmt.Sprintf("its directory names %q where there is none", f.Name)
+		case f.Name != e.name:
+			return fmt.Sprintf("its directory says %q where the entry says %q", f.Name, e.name)
+		case f.CRC32 != e.crc || f.CompressedSize64 != e.packed || f.UncompressedSize64 != e.size:
+			return fmt.Sprintf("its directory has another size or checksum of %q than the entry", f.Name)
+		}
+	}
+	return ""
+}
+
 // h1 returns the zip's hash as dirhash.HashZip does: from what was read where the directory agrees with
 // that, else by reading all again.
 func (s *zipScan) h1(z *zip.Reader) (string, error) {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"testing/iotest"
 
@@ -207,6 +208,28 @@ func TestScannersServeAgain(t *testing.T) {
 		got, err := p.scan(bytes.NewReader(good), maxUnpacked, func(int64) {})
 		if err != nil || !got.usual || got.etag != want.etag || !slices.Equal(got.entries, want.entries) {
 			t.Errorf("after %d bytes: %v, %v, want %v", n, got, err, want)
+		}
+	}
+}
+
+// TestOneBit: of a zip with one bit flipped, whichever, either something is found wrong or its hash is the same as before.
+func TestOneBit(t *testing.T) {
+	z := makeZip(t, map[string][]byte{"m@v1.0.0/a.go": []byte(strings.Repeat("package a\n", 9)), "m@v1.0.0/go.mod": []byte("module m\n")}, "m@v1.0.0/a.go", "m@v1.0.0/go.mod")
+	want := hashZip(t, z)
+	for i := range 8 * len(z) {
+		bad := bytes.Clone(z)
+		bad[i/8] ^= 1 << (i % 8)
+		scan, err := scanZip(bytes.NewReader(bad), maxUnpacked, func(int64) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := zip.NewReader(bytes.NewReader(bad), int64(len(bad)))
+		if err != nil {
+			continue
+		}
+		h1, err := scan.h1(r)
+		if err == nil && scan.contradicts(r) == "" && h1 != want {
+			t.Errorf("bit %d of byte %d: taken with the hash %s", i%8, i/8, h1)
 		}
 	}
 }
