@@ -172,7 +172,7 @@ func (u *Upstream) patience(c Class) (hedge, doubt time.Duration) {
 	}
 	switch {
 	case l.p95 > 0:
-		doubt = max(3*l.p95, doubtLeast)
+		doubt = max(min(3*l.p95, 10*l.p50), doubtLeast) // by the median too, which faults do not move
 	case c == Zip:
 		doubt = doubtZip
 	default:
