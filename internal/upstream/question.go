@@ -42,6 +42,7 @@ type question struct {
 	doubled bool      // the slow one has been asked again, which is under way
 	after   time.Time // when that may be done again
 	hedged  bool      // another one has been asked because of a slow one
+	again   int       // attempts that hung as well as one before them
 }
 
 // asked is how far the question has come with one upstream.
@@ -65,6 +66,8 @@ type flight struct {
 	cancel context.CancelCauseFunc
 	began  time.Time
 	cause  string
+	// dropped says that it was ended since it hung as well as one before it.
+	dropped bool
 }
 
 type landing struct {
@@ -76,7 +79,7 @@ type landing struct {
 // run asks until there is a reply, or an error of the vocabulary.
 func (q *question) run(ctx context.Context) (*reply, error) {
 	q.landed = make(chan landing, 2+len(q.asked))
-	q.flights, q.hedged, q.doubled = nil, false, false
+	q.flights, q.hedged, q.doubled, q.again = nil, false, false, 0
 	defer q.recall()
 	for {
 		if ctx.Err() != nil {
@@ -173,10 +176,13 @@ func (q *question) causeOf(a *asked) string {
 func (q *question) wait(ctx context.Context) (*reply, error) {
 	eldest := q.eldest()
 	hedge, doubt := eldest.a.u.patience(q.rq.class)
-	elapsed := time.Since(eldest.began)
+	since := eldest.began
+	if q.flying > 1 {
+		since = q.youngest().began
+	}
 	var late <-chan time.Time
 	if d := q.tooLong(hedge, doubt); d > 0 {
-		t := time.NewTimer(max(d-elapsed, time.Until(q.after), 0))
+		t := time.NewTimer(max(d-time.Since(since), time.Until(q.after), 0))
 		defer t.Stop()
 		late = t.C
 	}
@@ -204,11 +210,15 @@ func (q *question) eldest() *flight {
 	return nil
 }
 
+func (q *question) youngest() *flight { return q.flights[len(q.flights)-1] }
+
 // tooLong returns after how long something is to be done about what is under way; 0 when nothing is left to do.
 func (q *question) tooLong(hedge, doubt time.Duration) time.Duration {
 	switch {
-	case q.flying > 1:
+	case q.flying > 1 && (q.stale || q.youngest().dropped):
 		return 0
+	case q.flying > 1:
+		return doubt << min(q.again, 4)
 	case !q.hedged && hedge > 0 && q.other() != nil:
 		return hedge
 	case !q.doubled && !q.stale:
@@ -244,6 +254,14 @@ func (q *question) moveOn(ctx context.Context, f *flight) bool {
 
 // late asks another upstream, else the same one again over a new connection.
 func (q *question) late(ctx context.Context, f *flight, hedge bool) {
+	if q.flying > 1 {
+		// The eldest goes on, since it may be that the upstream makes the file: a younger one makes place for the next.
+		y := q.youngest()
+		y.dropped = true
+		q.again++
+		y.cancel(errUnneeded)
+		return
+	}
 	a := q.other()
 	if hedge && !q.hedged && a != nil {
 		q.hedged = true
@@ -279,7 +297,10 @@ func (q *question) land(ctx context.Context, l landing) (*reply, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	if !l.a.answered() {
+	switch {
+	case l.dropped:
+		q.doubled = false
+	case !l.a.answered():
 		q.failed(l.a, l.rep, l.err)
 	}
 	return nil, nil

@@ -539,6 +539,31 @@ func TestHangIsAskedAgainAndAgain(t *testing.T) {
 	})
 }
 
+// TestHangsInARow: one attempt after the other that says nothing makes place for the next, but for the first: an upstream
+// that needs long to make a file gets the time.
+func TestHangsInARow(t *testing.T) {
+	for name, test := range map[string]struct {
+		a    *script
+		most time.Duration
+	}{
+		"the fourth answers":   {plays(hang, hang, hang, has), 6 * time.Second},
+		"the first needs long": {plays(after(9*time.Second, has), hang), 9 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				st := play(t, 0, "|", goproxy.UpstreamOptions{Check: -1, Breaker: goproxy.NotOn}, test.a)
+				begin := time.Now()
+				if err := st.list(t.Context()); err != nil || time.Since(begin) > test.most {
+					t.Errorf("%v after %v and %d requests", err, time.Since(begin), test.a.asked())
+				}
+				if test.a.asked() > 6 {
+					t.Errorf("%d requests", test.a.asked())
+				}
+			})
+		})
+	}
+}
+
 // A partial serves a zip in pieces: each answer breaks off after so many bytes.
 type partial struct {
 	zip    []byte
