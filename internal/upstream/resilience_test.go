@@ -755,3 +755,37 @@ func TestTrickleIsAHang(t *testing.T) {
 		}
 	})
 }
+
+// TestWeight: a canary is asked first for its share of the questions, and the others stand in for it.
+func TestWeight(t *testing.T) {
+	for name, h := range map[string]http.HandlerFunc{"well": has, "sick": status(404)} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				net := newNetwork(t)
+				first, canary := plays(has), plays(h)
+				net.serve("a.test", first.ServeHTTP)
+				net.serve("b.test", canary.ServeHTTP)
+				p := newPool(t, upstream.PoolOptions{})
+				c := p.Chain([]upstream.Entry{
+					{Upstream: add(t, p, "http://a.test", net.tr, unchecked), AnyError: true},
+					{Upstream: add(t, p, "http://b.test", net.tr, goproxy.UpstreamOptions{Check: -1, Weight: 30})},
+				}, upstream.ChainOptions{})
+				const n = 1000
+				for range n {
+					content, err := c.List(t.Context(), "example.com/plain")
+					if err != nil {
+						t.Fatal(err)
+					}
+					content.Body.Close()
+				}
+				want := n - canary.asked() // of the first: all others, and where the canary has nothing these too
+				if name == "sick" {
+					want = n
+				}
+				if got := canary.asked(); got < 200 || got > 400 || first.asked() != want {
+					t.Errorf("the canary was asked %d times, the first %d, want about 300 and %d", got, first.asked(), want)
+				}
+			})
+		})
+	}
+}
