@@ -150,7 +150,7 @@ func (p *Pool) check(f func()) {
 	}
 }
 
-// Status returns what is known now. Degraded is up to who knows which upstreams stand in for which: see Chain.Status.
+// status returns what is known now. Degraded is up to who knows which upstreams stand in for which: see Chain.Status.
 func (p *Pool) status() Status {
 	p.mu.Lock()
 	s, ups := Status{Held: p.held}, p.upstreams

@@ -65,7 +65,6 @@ type flight struct {
 	a      *asked
 	cancel context.CancelCauseFunc
 	began  time.Time
-	cause  string
 	// dropped says that it was ended since it hung as well as one before it.
 	dropped bool
 }
@@ -144,7 +143,7 @@ func (q *question) start(ctx context.Context, a *asked, cause string) {
 		cause = q.causeOf(a)
 	}
 	fctx, cancel := context.WithCancelCause(ctx)
-	f := &flight{a: a, cancel: cancel, began: time.Now(), cause: cause}
+	f := &flight{a: a, cancel: cancel, began: time.Now()}
 	a.tries++
 	a.flying = true
 	q.flying++
