@@ -185,7 +185,6 @@ func (c *checked) checkZip(ctx context.Context, n int64) error {
 	if scan.err != nil {
 		return &goproxy.Unavailable{Reason: "reading the spool: " + scan.err.Error(), Err: scan.err}
 	}
-	c.etag = scan.etag
 	src, file := c.spool.content()
 	z, err := zip.NewReader(src, n)
 	if err != nil {
@@ -198,6 +197,7 @@ func (c *checked) checkZip(ctx context.Context, n int64) error {
 	if err != nil {
 		return &goproxy.Wrong{Reason: fmt.Sprintf("the zip cannot be unpacked: %v", err)}
 	}
+	c.etag = store.ETag(fmt.Appendf(nil, "%s %d %08x", h1, n, scan.crc))
 	want, err := c.wanted(ctx)
 	switch {
 	case err != nil:

@@ -91,7 +91,7 @@ func TestOpen(t *testing.T) {
 	s := newService(t, Options{Store: d, Fetcher: up, Recorder: &heard})
 	for _, f := range []goproxy.File{theInfo, theMod, theZip, mkFile(path, "v1.0.0", goproxy.Info), mkFile(path, "v1.0.0", goproxy.Mod)} {
 		b, first, err := get(t.Context(), s, f)
-		if err != nil || !bytes.Equal(b, content(f)) || first.From != from || first.ETag != store.ETag(b) || first.Size != int64(len(b)) {
+		if err != nil || !bytes.Equal(b, content(f)) || first.From != from || first.ETag == "" || f.Kind != goproxy.Zip && first.ETag != store.ETag(b) || first.Size != int64(len(b)) {
 			t.Errorf("%s from the upstream: %d bytes, %+v, %v", f, len(b), first, err)
 		}
 		settle(t, s)

@@ -139,23 +139,32 @@ func (f *follower) Close() error {
 	return nil
 }
 
+// checkedAtOnce is how many bytes the checker waits for, unless they are the last: each time it is woken takes longer
+// than to read a few more.
+const checkedAtOnce = 64 << 10
+
 // arrivals reads a spool's bytes as they arrive, of one restart: for the checker.
 type arrivals struct {
 	ctx     context.Context
 	spool   *spool
 	restart int
 	off     int64
+	limit   int64 // up to where the bytes are known to be there
 }
 
 func (a *arrivals) Read(b []byte) (int, error) {
 	n, err := a.spool.read(a.ctx, b, a.off, &a.spool.arrived, func() (int64, error) {
 		s := a.spool
+		if a.off >= a.limit {
+			s.due = a.off + checkedAtOnce
+		}
 		switch n := s.have.prefix(); {
 		case s.restarts != a.restart:
 			return 0, errRestarted
 		case s.err != nil:
 			return 0, fmt.Errorf("ended: %w", s.err)
-		case n > a.off:
+		case n > a.off && (n >= s.due || n == s.size || s.complete):
+			a.limit = n
 			return n, nil
 		case s.complete:
 			return 0, io.EOF

@@ -44,6 +44,7 @@ type spool struct {
 	spared   int64    // bytes taken from spare
 	have     extents
 	size     int64 // -1 when unknown
+	due      int64 // the prefix that the checker waits for, unless that is all
 	complete bool  // the fetcher says that all has arrived
 	released int64
 	promised int64 // most that was ever released: what a restart must bring again
@@ -104,7 +105,7 @@ func (s *spool) WriteAt(b []byte, off int64) (int, error) {
 	}
 	before := s.have.prefix()
 	s.have.add(off, end)
-	if s.have.prefix() != before {
+	if n := s.have.prefix(); n != before && (n >= s.due || n == s.size) {
 		s.arrived.ring()
 	}
 	return len(b), nil
@@ -249,7 +250,7 @@ func (s *spool) Reset() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.promised = max(s.promised, s.released)
-	s.released, s.told, s.size, s.have, s.complete = 0, 0, -1, extents{}, false
+	s.released, s.told, s.size, s.have, s.due, s.complete = 0, 0, -1, extents{}, 0, false
 	s.mem = nil // the checker may still read the old bytes
 	s.restarts++
 	s.broadcast()

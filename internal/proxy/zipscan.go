@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
@@ -26,7 +25,7 @@ import (
 // have them, and hashes. The central directory at the end may say otherwise; agrees compares.
 type zipScan struct {
 	entries []scanned
-	etag    string // of all bytes
+	crc     uint32 // Castagnoli's, of all bytes
 	usual   bool   // every entry was understood up to the central directory
 }
 
@@ -83,7 +82,7 @@ func (p *scanners) put(s *scanner) {
 func (p *scanners) scan(r io.Reader, most int64, safe func(n int64)) (*zipScan, error) {
 	scanner := p.take()
 	defer p.put(scanner)
-	all := sha256.New()
+	all := crc32.New(crc32.MakeTable(crc32.Castagnoli))
 	src := &offsetReader{r: io.TeeReader(r, all), br: scanner.br}
 	src.br.Reset(readFunc(src.fill))
 	s := &zipScan{}
@@ -99,7 +98,7 @@ func (p *scanners) scan(r io.Reader, most int64, safe func(n int64)) (*zipScan, 
 	} else {
 		return nil, src.err
 	}
-	s.etag = hex.EncodeToString(all.Sum(nil)[:16])
+	s.crc = all.Sum32()
 	return s, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -112,7 +113,9 @@ func (d *Dir) put(name string, src *io.SectionReader, o PutOptions) error {
 	if temporary {
 		defer os.Remove(from)
 	}
-	if err := d.mkdir(filepath.Dir(to)); err != nil {
+	dir := filepath.Dir(to)
+	fresh, err := d.mkdir(dir)
+	if err != nil {
 		return err
 	}
 	err = d.publish(name, from, temporary, src.Size(), o)
@@ -122,7 +125,7 @@ func (d *Dir) put(name string, src *io.SectionReader, o PutOptions) error {
 	if err != nil {
 		return err
 	}
-	return d.disk.syncDir(filepath.Dir(to))
+	return d.syncNames(dir, fresh)
 }
 
 // publish gives the file from, of size bytes, its name. What creates a small object needs no lock: the link alone
@@ -235,35 +238,49 @@ func (d *Dir) replace(from, to string, temporary bool) error {
 	return d.disk.rename(from, to)
 }
 
-// mkdir makes dir and makes every new ancestor durable.
-func (d *Dir) mkdir(dir string) error {
+// mkdir makes dir and returns those of its ancestors, and itself, that may not last yet: outermost first.
+func (d *Dir) mkdir(dir string) (fresh []string, err error) {
 	d.mu.Lock()
 	known := d.known[dir]
 	d.mu.Unlock()
 	if known {
 		if _, err := os.Lstat(dir); err == nil {
-			return nil
+			return nil, nil
 		}
 	}
-	if dir != d.root {
-		parent := filepath.Dir(dir)
-		if err := d.mkdir(parent); err != nil {
-			return err
-		}
-		// Also where it exists: whoever made it may not have got as far as syncing it.
-		if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-			return err
-		}
-		if err := d.disk.syncDir(parent); err != nil {
+	if dir == d.root {
+		return nil, nil
+	}
+	fresh, err = d.mkdir(filepath.Dir(dir))
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	// Also where it exists: whoever made it may not have got as far as syncing its name.
+	return append(fresh, dir), nil
+}
+
+// syncNames makes the names in dir last, and those of fresh. The innermost comes first, and once: a journal that is
+// written for it has the others too.
+func (d *Dir) syncNames(dir string, fresh []string) error {
+	if err := d.disk.syncDir(dir); err != nil {
+		return err
+	}
+	for _, dir := range slices.Backward(fresh) {
+		if err := d.disk.syncDir(filepath.Dir(dir)); err != nil {
 			return err
 		}
 	}
 	d.mu.Lock()
-	if len(d.known) >= maxKnown {
-		clear(d.known)
+	defer d.mu.Unlock()
+	for _, dir := range fresh {
+		if len(d.known) >= maxKnown {
+			clear(d.known)
+		}
+		d.known[dir] = true
 	}
-	d.known[dir] = true
-	d.mu.Unlock()
 	return nil
 }
 

@@ -128,7 +128,7 @@ func TestDirOrder(t *testing.T) {
 		want []string
 	}{
 		{"create in new directories", "modules/a/b/x", section(tiny), PutOptions{},
-			[]string{"sync new", "syncDir .", "syncDir modules", "syncDir modules/a", "link modules/a/b/x", "syncDir modules/a/b"}},
+			[]string{"sync new", "link modules/a/b/x", "syncDir modules/a/b", "syncDir modules/a", "syncDir modules", "syncDir ."}},
 		{"create beside it", "modules/a/b/y", section(tiny), PutOptions{},
 			[]string{"sync new", "link modules/a/b/y", "syncDir modules/a/b"}},
 		{"create above it", "modules/z", section(tiny), PutOptions{},
@@ -173,7 +173,7 @@ func TestDirSyncsWhatOthersMade(t *testing.T) {
 	if err := w.Put(background, "modules/a/x", section(tiny), PutOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"sync new", "syncDir .", "syncDir modules", "link modules/a/x", "syncDir modules/a"}
+	want := []string{"sync new", "link modules/a/x", "syncDir modules/a", "syncDir modules", "syncDir ."}
 	if diff := cmp.Diff(want, w.taken()); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
@@ -217,8 +217,8 @@ func TestDirFailures(t *testing.T) {
 		public int // the operation that gives it its name
 		may    []int
 	}{
-		{"create", nil, tiny, PutOptions{}, 5, 3, nil},
-		{"create a large one", nil, huge, PutOptions{ETag: "abc"}, 6, 3, []int{4}},
+		{"create", nil, tiny, PutOptions{}, 5, 1, nil},
+		{"create a large one", nil, huge, PutOptions{ETag: "abc"}, 6, 1, []int{2}},
 		{"replace", old, tiny, PutOptions{If: "*"}, 3, 1, nil},
 		{"replace by a large one", old, huge, PutOptions{If: "*", ETag: "abc"}, 4, 1, []int{2}},
 		{"swap", old, tiny, PutOptions{If: ETag(old)}, 3, 1, nil},
