@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/modhaven/modhaven/internal/config"
@@ -27,6 +28,7 @@ func bytesSection(b []byte) *io.SectionReader {
 // runServe serves until ctx ends, then lets what runs finish.
 func (p *process) runServe(ctx context.Context, cfg *config.Config) error {
 	log := newLog(cfg, p.err)
+	tuneMemory(os.DirFS("/"))
 	ln, err := server.Listen(cfg.Listen, cfg.Connections, server.Stall)
 	if err != nil {
 		return fmt.Errorf("listen %s: %w; choose another address with --listen", cfg.Listen, err)

@@ -61,5 +61,5 @@ func (d *readDeadline) end(err error) (early bool) {
 		return false
 	}
 	d.passed = true
-	return d.want.IsZero() || d.want.After(time.Now())
+	return d.want.IsZero() || d.want.After(d.have)
 }

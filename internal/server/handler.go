@@ -217,6 +217,7 @@ func (h *Handler) protocol(w http.ResponseWriter, r *http.Request, a *Access, be
 		a.Status, a.Bytes = writeError(w, r, err)
 		return true
 	}
+	h.answered(path, rt)
 	a.Stale = c.Stale
 	a.Stored = stored(c)
 	a.Cache = cached(c, a.Stored, began)

@@ -14,8 +14,9 @@ const routeCache = 4 << 20
 // A route is a path that was asked: what it means, and the header values of its last answer, which on a
 // hit are those of the next.
 type route struct {
-	req  goproxy.Request
-	last atomic.Pointer[values]
+	req   goproxy.Request
+	fresh bool // not remembered yet
+	last  atomic.Pointer[values]
 }
 
 // values are the header values of one answer. They are shared and never changed.
@@ -37,9 +38,14 @@ func (h *Handler) route(r *http.Request, path string) (*route, error) {
 	if err != nil {
 		return nil, err
 	}
-	rt := &route{req: req}
-	h.routes.Put(path, rt)
-	return rt, nil
+	return &route{req: req, fresh: true}, nil
+}
+
+// answered remembers a route that had an answer: who asks for what does not exist, however much, displaces none of them.
+func (h *Handler) answered(path string, rt *route) {
+	if rt.fresh {
+		h.routes.Put(path, &route{req: rt.req})
+	}
 }
 
 // compressible reports whether an answer of that size is worth compressing: a text that does not fit one packet.

@@ -87,6 +87,7 @@ func TestPeer22Sendfile(t *testing.T) {
 		if int64(len(a.body)) != want {
 			t.Fatalf("%q: got %d bytes", header, len(a.body))
 		}
+		hv.get("healthz") // on the same connection, so that the answer before it has been counted
 		if files, other := w.files.Load(), w.other.Load(); files < want-512 || other > 2000 { // net/http itself copies the first 512 bytes
 			t.Errorf("%q: %d of %d bytes came as a file, %d as bytes", header, files, want, other)
 		}
@@ -104,6 +105,7 @@ func TestSendfileWitness(t *testing.T) {
 	inner.settle()
 	hv, w := observed(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { inner.handler.ServeHTTP(hides{rw}, r) }))
 	hv.get(middling().Name("zip"))
+	hv.get("healthz")
 	if files, other := w.files.Load(), w.other.Load(); files != 0 || other < size {
 		t.Errorf("%d bytes came as a file, %d as bytes, of %d", files, other, size)
 	}
