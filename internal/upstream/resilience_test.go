@@ -470,13 +470,13 @@ func TestHedge(t *testing.T) {
 		kind   string
 		causes string
 	}{
-		{"the first is slow", after(2*time.Second, has), has, 500 * time.Millisecond, "ok", "b hedge, a first lost"},
+		{"the first is slow", after(2*time.Second, has), has, 400 * time.Millisecond, "ok", "b hedge, a first lost"},
 		{"both are slow", after(600*time.Millisecond, has), after(2*time.Second, has), 600 * time.Millisecond, "ok", "a first, b hedge canceled"},
-		{"the first hangs", hang, after(100*time.Millisecond, has), 600 * time.Millisecond, "ok", "b hedge, a first lost"},
-		{"the second has nothing", after(900*time.Millisecond, has), absent, 900 * time.Millisecond, "ok", "b hedge absent, a first"},
-		{"none has anything", after(900*time.Millisecond, absent), absent, 900 * time.Millisecond, "absent 404", "b hedge absent, a first absent"},
-		{"the first fails late", after(700*time.Millisecond, status(503)), after(300*time.Millisecond, has), 800 * time.Millisecond, "ok", "a first status, b hedge"},
-		{"the first is fast", after(499*time.Millisecond, has), has, 499 * time.Millisecond, "ok", "a first"},
+		{"the first hangs", hang, after(100*time.Millisecond, has), 500 * time.Millisecond, "ok", "b hedge, a first lost"},
+		{"the second has nothing", after(800*time.Millisecond, has), absent, 800 * time.Millisecond, "ok", "b hedge absent, a first"},
+		{"none has anything", after(800*time.Millisecond, absent), absent, 800 * time.Millisecond, "absent 404", "b hedge absent, a first absent"},
+		{"the first fails late", after(700*time.Millisecond, status(503)), after(300*time.Millisecond, has), 700 * time.Millisecond, "ok", "a first status, b hedge"},
+		{"the first is fast", after(399*time.Millisecond, has), has, 399 * time.Millisecond, "ok", "a first"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

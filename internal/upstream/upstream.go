@@ -151,6 +151,7 @@ func (u *Upstream) mayHedge() bool {
 
 const (
 	hedgeUnknown = 500 * time.Millisecond // until enough is known
+	hedgeSilent  = 400 * time.Millisecond // of one that has never answered
 	hedgeLeast   = 100 * time.Millisecond
 	hedgeMost    = 2 * time.Second
 	doubtUnknown = 500 * time.Millisecond
@@ -167,6 +168,8 @@ func (u *Upstream) patience(c Class) (hedge, doubt time.Duration) {
 	switch {
 	case l.known():
 		hedge = min(max(l.p95, hedgeLeast), hedgeMost)
+	case c != Zip && l.n == 0:
+		hedge = hedgeSilent
 	case c != Zip:
 		hedge = hedgeUnknown
 	}
