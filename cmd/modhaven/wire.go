@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 
@@ -45,6 +44,14 @@ type extras struct {
 	noSumDB *string
 	// telemetry counts and traces, and is what /metrics and /status say; nil for none.
 	telemetry *telemetry.Telemetry
+}
+
+// noSumDBPatterns are the patterns of names that no checksum database is asked for.
+func (x *extras) noSumDBPatterns(cfg *config.Config) string {
+	if x.noSumDB != nil {
+		return *x.noSumDB
+	}
+	return cfg.Private
 }
 
 // tracer returns what the parts of a haven begin spans with; nil for none.
@@ -112,14 +119,21 @@ func newHaven(cfg *config.Config, log *slog.Logger, x extras) (*haven, error) {
 		Memory:   max(int64(cfg.Memory), 1),
 	}
 	po.Tracer = x.tracer()
-	hv.service = proxy.New(po)
+	var client *sumdb.Client
 	places, err := hv.sumPlaces(cfg, db)
+	if err == nil {
+		client, err = hv.newSumClient(db, places, dir, log)
+	}
+	if err == nil {
+		po.Verifier, err = newVerifier(cfg, client, log, x)
+	}
 	if err != nil {
-		hv.close()
+		hv.pool.Close()
+		state.Close()
 		return nil, err
 	}
-	sums := hv.newSumDB(cfg, db, places, dir, log, x)
-	so := server.Options{Source: hv.service, SumDB: sums, Fresh: cfg.Fresh, Observe: x.observe}
+	hv.service = proxy.New(po)
+	so := server.Options{Source: hv.service, SumDB: newSumDB(cfg, db, client, x), Fresh: cfg.Fresh, Observe: x.observe}
 	if x.telemetry != nil {
 		watch(cfg, x.telemetry, hv, dir, &so)
 	}
@@ -228,51 +242,4 @@ func (hv *haven) sumPlaces(cfg *config.Config, db goproxy.SumDB) ([]upstream.Sum
 		}
 	}
 	return places, nil
-}
-
-// newSumDB builds what answers below /sumdb/; nil where the database is off.
-func (hv *haven) newSumDB(cfg *config.Config, db goproxy.SumDB, places []upstream.SumPlace, keep store.Store, log *slog.Logger, x extras) server.SumDB {
-	if db.Name == "" {
-		return nil
-	}
-	private := cfg.Private
-	if x.noSumDB != nil {
-		private = *x.noSumDB
-	}
-	o := sumdb.Options{DB: db, Private: private, Keep: keeper{keep, db.Name, log}}
-	if len(places) > 0 {
-		o.Remote = hv.pool.Sums(places)
-	}
-	sums := sumdb.New(o)
-	if x.sumDB != nil {
-		return x.sumDB(sums)
-	}
-	return sums
-}
-
-// keeper keeps a checksum database's answers in the store, apart from verified ones.
-type keeper struct {
-	store store.Store
-	name  string
-	log   *slog.Logger
-}
-
-func (k keeper) file(name string) string { return "sumdb/" + k.name + "/unverified/" + name }
-
-// Load implements sumdb.Keeper.
-func (k keeper) Load(ctx context.Context, name string) ([]byte, bool) {
-	c, err := k.store.Open(ctx, k.file(name))
-	if err != nil {
-		return nil, false
-	}
-	defer c.Body.Close()
-	b, err := io.ReadAll(c.Body)
-	return b, err == nil
-}
-
-// Save implements sumdb.Keeper.
-func (k keeper) Save(ctx context.Context, name string, b []byte) {
-	if err := k.store.Put(ctx, k.file(name), bytesSection(b), store.PutOptions{If: "*"}); err != nil {
-		k.log.Error("the store takes no checksum answer; clients were answered all the same", "name", name, "err", err)
-	}
 }

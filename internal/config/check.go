@@ -23,7 +23,7 @@ func (c *Config) problem(key, format string, args ...any) error {
 // exist and addresses answer is seen at the start.
 func (c *Config) Check() error {
 	return errors.Join(c.checkListen(), c.checkTLS(), c.checkUpstreams(), c.checkOptions(),
-		c.checkSumDB(), c.checkState(), c.checkDNS(), c.checkOTLP())
+		c.checkSumDB(), c.checkBypass(), c.checkState(), c.checkDNS(), c.checkOTLP())
 }
 
 func (c *Config) checkListen() error {

@@ -92,6 +92,23 @@ type Config struct {
 	// GOSUMDB that the go command of this machine would use.
 	SumDB string `key:"sumdb" arg:"SPEC" empty:"the GOSUMDB of this machine"`
 
+	// What happens to a public module's file while the checksum database cannot be asked. With
+	// `serve` it is served and stored as unverified: counted, listed by
+	// `modhaven ledger show --unverified`, verified when the database is back, and taken out of the
+	// store if it is wrong. With `refuse` clients get 503 and the reason. A file that the database
+	// contradicts is never served.
+	Unreachable string `key:"checksum-unreachable" arg:"POLICY" default:"serve" oneof:"serve refuse"`
+
+	// Modules that are not verified for a while, one exception a line: patterns with the syntax of
+	// GONOSUMDB, the last day of the exception (in UTC), and why. In a file:
+	//
+	//	checksum_bypass: |
+	//	  github.com/example/moved 2026-12-31 the tag v1.2.0 was moved, see ticket 4711
+	//
+	// In a flag or a variable `;` stands for the end of a line. Each use is logged. After its last
+	// day an exception does nothing. There is no other way round verification for a public module.
+	Bypass string `key:"checksum-bypass" arg:"EXCEPTIONS" lines:"true"`
+
 	// Patterns of module paths that are private, with the syntax of GOPRIVATE. What matches
 	// is never asked of a well-known public proxy nor of a public checksum database. Upper and
 	// lower case are the same.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 	"unicode"
 
 	"golang.org/x/mod/sumdb/note"
@@ -164,6 +165,13 @@ type SumDB struct {
 	Name string // host, or host/path, as in the verifier key
 	Key  string // verifier key, golang.org/x/mod/sumdb/note
 	URL  string // where it is asked; "" for the upstreams' own copies, then https://Name
+}
+
+// A Bypass excepts modules from verification by a checksum database, for a while.
+type Bypass struct {
+	Pattern string    // with the syntax of GONOSUMDB
+	Until   time.Time // when it ends
+	Reason  string    // for people
 }
 
 const sumGolangOrgKey = "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8"

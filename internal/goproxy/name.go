@@ -1,6 +1,8 @@
 package goproxy
 
 import (
+	"cmp"
+	"path"
 	"strings"
 
 	"golang.org/x/mod/module"
@@ -54,4 +56,14 @@ func isUpper(c byte) bool { return 'A' <= c && c <= 'Z' }
 // in any spelling.
 func MatchesAny(patterns, path string) bool {
 	return module.MatchPrefixPatterns(strings.ToLower(patterns), strings.ToLower(path))
+}
+
+// BadPattern returns the first of the patterns, with the syntax of GOPRIVATE, that can match nothing; "" where all are well.
+func BadPattern(patterns string) string {
+	for p := range strings.SplitSeq(patterns, ",") {
+		if _, err := path.Match(p, ""); err != nil || p == "" {
+			return cmp.Or(p, ",")
+		}
+	}
+	return ""
 }

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/mod/module"
 	"golang.org/x/mod/sumdb/dirhash"
@@ -24,6 +26,10 @@ type checked struct {
 	file     goproxy.File
 	spool    *spool
 	verifier Verifier
+	ledger   Ledger
+	log      *slog.Logger
+	recorder Recorder
+	pending  *atomic.Bool
 	scanners *scanners
 	also     func(func()) // runs what goes on while bytes arrive
 
@@ -47,8 +53,9 @@ type scanResult struct {
 	err error
 }
 
-func newChecked(ctx context.Context, fl *fill, v Verifier, z *scanners, also func(func())) *checked {
-	return &checked{ctx: ctx, file: fl.file, spool: fl.spool, verifier: v, scanners: z, also: also, headed: fl.headed}
+func newChecked(ctx context.Context, fl *fill, s *Service) *checked {
+	return &checked{ctx: ctx, file: fl.file, spool: fl.spool, verifier: s.o.Verifier, ledger: s.o.Ledger, log: s.o.Log, recorder: s.o.Recorder, pending: &s.pending,
+		scanners: &s.scanners, also: s.work.also, headed: fl.headed}
 }
 
 // head lets clients be answered.
@@ -131,9 +138,9 @@ func (c *checked) Check(ctx context.Context, from string) error {
 	case goproxy.Info:
 		return c.checkInfo()
 	case goproxy.Mod:
-		return c.checkMod(ctx)
+		return c.checkMod(ctx, from)
 	}
-	return c.checkZip(ctx, n)
+	return c.checkZip(ctx, n, from)
 }
 
 func (c *checked) bytes() ([]byte, error) {
@@ -154,27 +161,27 @@ func (c *checked) checkInfo() error {
 	return goproxy.CheckInfo(b, c.file.Path, c.file.Version.Version)
 }
 
-func (c *checked) checkMod(ctx context.Context) error {
+func (c *checked) checkMod(ctx context.Context, from string) error {
 	b, err := c.bytes()
 	if err != nil {
 		return err
 	}
-	if err := goproxy.CheckMod(b); err != nil {
-		return err
-	}
-	want, err := c.wanted(ctx)
-	if err != nil || want.Mod == "" {
+	if err := goproxy.CheckMod(b); err != nil || c.verifier == nil && c.ledger == nil {
 		return err
 	}
 	h1, err := dirhash.Hash1([]string{"go.mod"}, func(string) (io.ReadCloser, error) { return goproxy.NewBytes(b), nil })
 	if err != nil {
 		return err
 	}
-	return mismatch(c.file, want.Mod, h1, want.By)
+	want, err := c.wanted(ctx)
+	if err != nil {
+		return err
+	}
+	return c.judge(ctx, h1, want.Mod, from, want)
 }
 
 // checkZip judges a zip of n bytes as the go command does, and by its hash.
-func (c *checked) checkZip(ctx context.Context, n int64) error {
+func (c *checked) checkZip(ctx context.Context, n int64, from string) error {
 	var scan scanResult
 	_, result := c.begun()
 	select {
@@ -199,16 +206,15 @@ func (c *checked) checkZip(ctx context.Context, n int64) error {
 	}
 	c.etag = store.ETag(fmt.Appendf(nil, "%s %d %08x", h1, n, scan.crc))
 	want, err := c.wanted(ctx)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case want.Zip != "":
-		return mismatch(c.file, want.Zip, h1, want.By)
 	}
-	if why := scan.contradicts(z); why != "" {
-		return &goproxy.Wrong{Reason: "the zip contradicts itself: " + why}
+	if want.Zip == "" { // a known hash decides
+		if why := scan.contradicts(z); why != "" {
+			return &goproxy.Wrong{Reason: "the zip contradicts itself: " + why}
+		}
 	}
-	return nil
+	return c.judge(ctx, h1, want.Zip, from, want)
 }
 
 // checkNames applies the rules for names and sizes in a module's zip, https://go.dev/ref/mod#zip-files.
@@ -241,9 +247,42 @@ func (c *checked) wanted(ctx context.Context) (Want, error) {
 	}
 }
 
-func mismatch(f goproxy.File, want, got, by string) error {
-	if want == got {
+// judge compares a file's hash with the one that it must have, "" where that is not known, and with what was served before.
+func (c *checked) judge(ctx context.Context, h1, known, from string, want Want) error {
+	if known != "" && known != h1 {
+		return c.mismatch(from, h1, known, fmt.Sprintf("so %s, a tree of %d records", want.By, want.TreeSize))
+	}
+	if c.ledger == nil {
 		return nil
 	}
-	return &goproxy.Wrong{Reason: fmt.Sprintf("%s: its hash is %s, %s says %s", f, got, by, want)}
+	noted, err := c.ledger.Record(ctx, c.file, Seen{H1: h1, From: from, By: want.By, TreeSize: want.TreeSize})
+	switch {
+	case err != nil: // nobody's build fails of it
+		c.log.ErrorContext(c.ctx, "the ledger takes no entry; clients were answered all the same", "file", c.file.String(), "err", err)
+		c.recorder.Record(Event{What: StoreFailed, Path: c.file.Path, Name: c.file.Name(), Err: err})
+	case noted.Wrong != "":
+		return c.mismatch(from, h1, "another hash", "this was found wrong: "+noted.Wrong)
+	case noted.H1 != h1:
+		return c.mismatch(from, h1, noted.H1, fmt.Sprintf("so it was first served, on %s from %s", noted.First.UTC().Format(time.DateTime), noted.From))
+	}
+	if want.Unverified != "" && noted.By == "" {
+		c.pending.Store(true)
+		c.recorder.Record(Event{What: Unproven, Path: c.file.Path, Name: c.file.Name(), From: from})
+	}
+	return nil
+}
+
+// mismatch reports a file that is not what it must be. It is no trouble of the network: somebody has changed something.
+func (c *checked) mismatch(from, got, want, who string) error {
+	err := &goproxy.Wrong{Reason: fmt.Sprintf("SECURITY: checksum mismatch, the file is not served\n%s from %s:\n\tgot:  %s\n\twant: %s: %s", c.file, orUnknown(from), got, want, who)}
+	c.log.ErrorContext(c.ctx, "SECURITY: checksum mismatch", "file", c.file.String(), "from", from, "got", got, "want", want, "who", who)
+	c.recorder.Record(Event{What: Mismatch, Path: c.file.Path, Name: c.file.Name(), From: from, Err: err})
+	return err
+}
+
+func orUnknown(from string) string {
+	if from == "" {
+		return "an upstream"
+	}
+	return from
 }

@@ -76,7 +76,7 @@ func (s *Service) newFill(ctx context.Context, f goproxy.File) *fill {
 	fl := &fill{file: f, headed: make(chan struct{}), ended: make(chan struct{})}
 	fl.task = s.begin(ctx, "fill", f.Name())
 	fl.spool = newSpool(s.o.Spool, f.Kind.MaxSize(), small, s.spare)
-	fl.sink = newChecked(fl.task.ctx, fl, s.o.Verifier, &s.scanners, s.work.also)
+	fl.sink = newChecked(fl.task.ctx, fl, s)
 	return fl
 }
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -27,6 +28,7 @@ type Options struct {
 	Fetcher  goproxy.Fetcher // asked for what is not there
 	Spool    string          // directory of this process's own, for fills
 	Verifier Verifier        // may be nil: then a zip has to agree with itself alone
+	Ledger   Ledger          // may be nil: then nothing is known of files that were served before
 	Recorder Recorder        // may be nil
 	Log      *slog.Logger
 	Tracer   trace.Tracer // may be nil: then nothing is traced
@@ -72,9 +74,37 @@ type Verifier interface {
 
 // Want is what a version's files must be, as in go.sum ("h1:…"); an empty hash is not known.
 type Want struct {
-	Zip, Mod string
-	By       string // who says so
-	TreeSize int64  // of the checksum database that proves it
+	Zip, Mod   string
+	By         string // who says so
+	TreeSize   int64  // of the checksum database that proves it
+	Unverified string // why nothing is known that should be; "" where it is, or where nobody can
+}
+
+// A Ledger remembers the hash of every file that was ever served: trust on first use, where nothing better can be had.
+type Ledger interface {
+	// Record notes a file before the last of it is released, durably, and returns what is noted: the first that came, unless
+	// that one was not verified and this one is.
+	Record(ctx context.Context, f goproxy.File, s Seen) (Seen, error)
+	// Unverified yields the files that nothing proves, private ones too, and ends after an error.
+	Unverified(ctx context.Context) iter.Seq2[Unverified, error]
+	// Condemn notes that what was served as f is not what it must be.
+	Condemn(ctx context.Context, f goproxy.File, why string) error
+}
+
+// Seen is what a Ledger notes of a file.
+type Seen struct {
+	H1       string
+	From     string    // upstream
+	First    time.Time // when it was noted; set by the Ledger
+	By       string    // checksum database that proves it; "" where none has
+	TreeSize int64
+	Wrong    string // why it was condemned
+}
+
+// Unverified is a file that a Ledger has and that nothing proves.
+type Unverified struct {
+	File goproxy.File
+	Seen Seen
 }
 
 // A Recorder hears of what was done. It cannot fail a build.
@@ -100,6 +130,10 @@ const (
 	ServedStale
 	StoreFailed // a file could not be stored, or what is stored not be read; nobody's build failed of it
 	Stored      // the store took a file, list or query
+	Mismatch    // a file's hash is not the one that it must have; Err says which
+	Unproven    // a file was let out though no checksum database could be asked for it
+	Proven      // such a file was found right later
+	Condemned   // such a file was found wrong later
 )
 
 type nobody struct{}
@@ -122,6 +156,7 @@ type Service struct {
 	cancel context.CancelFunc
 	work   work // fills, refreshes and what they run beside them
 
+	pending atomic.Bool  // something unverified may be verified by now
 	waiting atomic.Int64 // requests that wait for a fill or a refresh
 
 	mu    sync.Mutex // guards fills
@@ -143,6 +178,10 @@ func New(o Options) *Service {
 	}
 	s.answers = newAnswers(s)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	if o.Verifier != nil && o.Ledger != nil {
+		s.pending.Store(true) // an earlier run may have left some
+		s.work.background(s.recheck)
+	}
 	return s
 }
 

@@ -87,7 +87,7 @@ func TestPeer22Sendfile(t *testing.T) {
 		if int64(len(a.body)) != want {
 			t.Fatalf("%q: got %d bytes", header, len(a.body))
 		}
-		hv.get("healthz") // on the same connection, so that the answer before it has been counted
+		hv.get("healthz")                                                                     // on the same connection, so that the answer before it has been counted
 		if files, other := w.files.Load(), w.other.Load(); files < want-512 || other > 2000 { // net/http itself copies the first 512 bytes
 			t.Errorf("%q: %d of %d bytes came as a file, %d as bytes", header, files, want, other)
 		}

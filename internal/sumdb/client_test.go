@@ -2,6 +2,7 @@ package sumdb_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -10,7 +11,6 @@ import (
 
 	"golang.org/x/mod/sumdb"
 
-	"github.com/modhaven/modhaven/internal/goproxy"
 	"github.com/modhaven/modhaven/internal/proxytest"
 	haven "github.com/modhaven/modhaven/internal/sumdb"
 )
@@ -69,10 +69,9 @@ func TestRealClient(t *testing.T) {
 		}
 		for where, ps := range places {
 			t.Run(dbName+"/"+where, func(t *testing.T) {
-				o := haven.Options{DB: goproxy.SumDB{Name: dbName}, Remote: overHTTP(t, ps...), Keep: &shelf{}}
-				verifyAll(t, newClient(t, haven.New(o), db))
-				o.Remote = nil
-				verifyAll(t, newClient(t, haven.New(o), db))
+				keep := &shelf{}
+				verifyAll(t, newClient(t, over(t, db, keep, overHTTP(t, ps...)), db))
+				verifyAll(t, newClient(t, over(t, db, keep), db))
 			})
 		}
 	}
@@ -100,7 +99,7 @@ func verifyAll(t *testing.T, c *sumdb.Client) {
 // the tree that clients know.
 func TestGrowingTree(t *testing.T) {
 	db := proxytest.NewSumDB(t, "sum.example.com")
-	p := haven.New(haven.Options{DB: goproxy.SumDB{Name: db.Name}, Keep: &shelf{}, Remote: overHTTP(t, place{db.URL, ""})})
+	p := over(t, db, &shelf{}, overHTTP(t, place{db.URL, ""}))
 	c := newClient(t, p, db)
 	if _, err := c.Lookup("example.com/plain", "v1.0.0"); err != nil {
 		t.Fatal(err)
@@ -118,7 +117,7 @@ func TestGrowingTree(t *testing.T) {
 // TestNothingOfTheClientIsForwarded: a question to the database says nothing about who asks.
 func TestNothingOfTheClientIsForwarded(t *testing.T) {
 	db := proxytest.NewSumDB(t, "sum.example.com")
-	p := haven.New(haven.Options{DB: goproxy.SumDB{Name: db.Name}, Keep: &shelf{}, Remote: overHTTP(t, place{db.URL, ""})})
+	p := over(t, db, &shelf{}, overHTTP(t, place{db.URL, ""}))
 	if _, err := p.Answer(t.Context(), db.Name+"/latest"); err != nil {
 		t.Fatal(err)
 	}
@@ -131,5 +130,50 @@ func TestNothingOfTheClientIsForwarded(t *testing.T) {
 	}
 	if len(db.Log()) != 1 {
 		t.Errorf("%d questions", len(db.Log()))
+	}
+}
+
+// TestOfflineAfterGrowth: records are proven one by one while the tree grows; then, with nobody to ask, a client that knows
+// nothing verifies all of them, under one head.
+func TestOfflineAfterGrowth(t *testing.T) {
+	db := proxytest.NewSumDB(t, "sum.example.com")
+	keep := &shelf{}
+	online := over(t, db, keep, overHTTP(t, place{db.URL, ""}))
+	var lookups []string
+	for i := range 300 {
+		m := proxytest.Module{Path: fmt.Sprintf("example.com/many%03d", i), Version: "v1.0.0", Files: map[string]string{"go.mod": "module x\n"}}
+		db.Add(m)
+		lookups = append(lookups, m.Lookup())
+		if _, err := online.Answer(t.Context(), db.Name+"/"+m.Lookup()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	offline := over(t, db, keep)
+	c := newClient(t, offline, db)
+	heads := map[string]bool{}
+	for i, name := range lookups {
+		path := fmt.Sprintf("example.com/many%03d", i)
+		if lines, err := c.Lookup(path, "v1.0.0"); err != nil || len(lines) != 1 {
+			t.Fatalf("%s: %q, %v", path, lines, err)
+		}
+		a, err := offline.Answer(t.Context(), db.Name+"/"+name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(a.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, head, _ := strings.Cut(string(b), "\n\n")
+		heads[head] = true
+	}
+	if len(heads) != 1 {
+		t.Errorf("the lookups came under %d heads", len(heads))
+	}
+	if _, err := offline.Answer(t.Context(), db.Name+"/latest"); err != nil {
+		t.Errorf("latest: %v", err)
+	}
+	if _, err := over(t, db, &shelf{}).Answer(t.Context(), db.Name+"/supported"); status(err) != 404 {
+		t.Errorf("with nothing kept and nobody to ask it is supported: %v", err)
 	}
 }

@@ -9,11 +9,8 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
-
-	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/modhaven/modhaven/internal/goproxy"
 	"github.com/modhaven/modhaven/internal/proxytest"
@@ -43,6 +40,20 @@ func (s *shelf) Save(_ context.Context, name string, b []byte) {
 		s.m = map[string][]byte{}
 	}
 	s.m[name] = bytes.Clone(b)
+}
+
+func (s *shelf) Swap(_ context.Context, name string, old, b []byte) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now, there := s.m[name]
+	if there != (old != nil) || !bytes.Equal(now, old) {
+		return false, nil
+	}
+	if s.m == nil {
+		s.m = map[string][]byte{}
+	}
+	s.m[name] = bytes.Clone(b)
+	return true, nil
 }
 
 func (s *shelf) names() []string {
@@ -86,19 +97,15 @@ func always(b string, err error) *remote {
 
 const name = "sum.example.com/db" // with a slash, as the protocol allows
 
-// proxy returns a Proxy for the database called name that asks the remotes as copies, and what it keeps.
-func proxy(remotes ...*remote) (*sumdb.Proxy, *shelf) {
+// proxy returns a Proxy for a database called name that asks the remotes, and what it keeps.
+func proxy(t testing.TB, remotes ...sumdb.Remote) (*sumdb.Proxy, *shelf) {
 	s := &shelf{}
-	return again(s, remotes...), s
+	return over(t, proxytest.NewSumDB(t, name), s, remotes...), s
 }
 
-// again returns a new Proxy over what another one kept: a restart.
-func again(s *shelf, remotes ...*remote) *sumdb.Proxy {
-	o := sumdb.Options{DB: goproxy.SumDB{Name: name}, Keep: s, Private: "corp.example,*.intern.example/x"}
-	if len(remotes) > 0 {
-		o.Remote = remotes[0]
-	}
-	return sumdb.New(o)
+// over returns a new Proxy for db over what another one kept: a restart.
+func over(t testing.TB, db *proxytest.SumDB, keep *shelf, remotes ...sumdb.Remote) *sumdb.Proxy {
+	return sumdb.New(sumdb.Options{DB: goproxy.SumDB{Name: db.Name}, Client: lookups(t, db, keep, remotes...), Private: "corp.example,*.intern.example/x"})
 }
 
 // get asks for a name of the database.
@@ -145,20 +152,6 @@ func status(err error) int {
 	}
 	return -1
 }
-
-const tree = "go.sum database tree\n42\nDAPtXDcZwvaJDUxL5m/BRLLJGBNOqrwpx1wqm/t1Qhs=\n\n— sum.example.com/db AAAAAA==\n"
-
-// record returns a lookup's answer.
-func record(path, version string) string {
-	b, err := tlog.FormatRecord(7, fmt.Appendf(nil, "%s %s h1:abc=\n%s %s/go.mod h1:def=\n", path, version, path, version))
-	if err != nil {
-		panic(err)
-	}
-	return string(b) + tree
-}
-
-// tile returns the bytes of a tile with so many hashes.
-func tile(w int) string { return strings.Repeat("0123456789abcdef0123456789ABCDEF", w) }
 
 var (
 	down   = &goproxy.Unavailable{From: "http://up", Reason: "503 Service Unavailable"}

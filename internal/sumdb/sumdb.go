@@ -1,12 +1,11 @@
-// Package sumdb answers for a checksum database below /sumdb/, from upstreams that have a copy and from the
-// database itself.
+// Package sumdb knows what a checksum database says, proven, from upstreams that have a copy and from the database itself;
+// it says what a file's hash must be, and answers below /sumdb/.
 //
-// It passes answers through without verifying them: the go command does. What it keeps is kept apart, as unverified.
+// Nothing is answered or kept that the database's signed tree does not prove.
 package sumdb
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -14,10 +13,8 @@ import (
 
 	"golang.org/x/mod/module"
 	"golang.org/x/mod/sumdb/tlog"
-	"golang.org/x/sync/singleflight"
 
 	"github.com/modhaven/modhaven/internal/goproxy"
-	"github.com/modhaven/modhaven/internal/lru"
 )
 
 // A Remote is whom to ask. Get returns at most max bytes of what the database calls name, once check finds nothing wrong
@@ -35,9 +32,8 @@ type Keeper interface {
 // Options are what a Proxy is made of.
 type Options struct {
 	DB      goproxy.SumDB
-	Remote  Remote // nil: nobody is asked
-	Private string // patterns as in GOPRIVATE, whose names are never sent anywhere
-	Keep    Keeper
+	Client  *Client // of that database; nil where there is none
+	Private string  // patterns as in GOPRIVATE, whose names are never sent anywhere
 }
 
 const (
@@ -51,24 +47,17 @@ const (
 	budget = 3 * time.Second
 )
 
-// Proxy passes the answers of one checksum database through.
-type Proxy struct {
-	o      Options
-	flight singleflight.Group
-	slots  chan struct{}
-	tiles  *lru.Cache[[]byte]
-}
+// Proxy answers for one checksum database.
+type Proxy struct{ o Options }
 
 // New returns a Proxy.
-func New(o Options) *Proxy {
-	return &Proxy{o: o, slots: make(chan struct{}, maxAsking), tiles: lru.New(maxMemory, func(b []byte) int64 { return int64(len(b)) })}
-}
+func New(o Options) *Proxy { return &Proxy{o} }
 
 // Answer answers what stands behind /sumdb/ in a URL's path, percent-decoded: "sum.golang.org/latest". The
 // name of a database may have slashes.
 func (p *Proxy) Answer(ctx context.Context, path string) (*goproxy.Content, error) {
 	name, ok := strings.CutPrefix(path, p.o.DB.Name+"/")
-	if !ok || p.o.DB.Name == "" {
+	if !ok || p.o.Client == nil {
 		return nil, goproxy.Absent("not found: no checksum database of that name is served here")
 	}
 	var b []byte
@@ -76,8 +65,11 @@ func (p *Proxy) Answer(ctx context.Context, path string) (*goproxy.Content, erro
 	kind, rest, _ := strings.Cut(name, "/")
 	switch {
 	case name == "supported":
+		if !p.o.Client.Serves(ctx) {
+			err = goproxy.Absent("not found: nothing of the checksum database %s is kept here, and there is nobody to ask for it (upstreams: off)", p.o.DB.Name)
+		}
 	case name == "latest":
-		b, err = p.ask(ctx, name, checkLatest)
+		b, err = p.o.Client.Latest(ctx)
 	case kind == "lookup":
 		b, err = p.lookup(ctx, name, rest)
 	case kind == "tile":
@@ -115,122 +107,28 @@ func (p *Proxy) lookup(ctx context.Context, name, arg string) ([]byte, error) {
 	if !goproxy.Fits(path, version) {
 		return nil, malformed("%s: %s is not a canonical version of %s", name, version, path)
 	}
-	return p.ask(ctx, name, checkRecord(path, version))
+	return p.o.Client.Answer(ctx, module.Version{Path: path, Version: version})
 }
 
-// tile answers tile/H/L/N and its partial forms. A partial tile is the start of the full one, and may be gone
-// once that exists.
+// tile answers tile/H/L/N and its partial forms. Tiles of records are for who audits the database, and asks it itself.
 func (p *Proxy) tile(ctx context.Context, name string) ([]byte, error) {
 	t, err := tlog.ParseTilePath(name)
 	if err != nil {
 		return nil, malformed("%s: not a tile", name)
 	}
-	if b, ok := p.known(ctx, t); ok {
-		return b, nil
+	if t.L < 0 {
+		return nil, goproxy.Absent("not found: tiles of records are not served here; ask the database itself")
 	}
-	whole := t
-	whole.W = 1 << t.H
-	partial := t != whole && t.L >= 0
-	if partial {
-		if b, ok := p.known(ctx, whole); ok {
-			return b[:t.W*tlog.HashSize], nil
-		}
-	}
-	b, err := p.ask(ctx, name, checkTile(t))
-	var absent *goproxy.NotFound
-	if errors.As(err, &absent) && partial {
-		if b, werr := p.tile(ctx, whole.Path()); werr == nil {
-			return b[:t.W*tlog.HashSize], nil
-		}
-	}
-	if err == nil {
-		p.tiles.Put(name, b)
-	}
-	return b, err
+	return p.o.Client.Tile(ctx, t)
 }
 
-// known returns a tile that nobody needs to be asked for: it never changes.
-func (p *Proxy) known(ctx context.Context, t tlog.Tile) ([]byte, bool) {
-	name := t.Path()
-	if b, ok := p.tiles.Get(name); ok {
-		return b, true
-	}
-	b, ok := p.kept(ctx, name, checkTile(t))
-	if ok {
-		p.tiles.Put(name, b)
-	}
-	return b, ok
-}
-
-// kept returns what is kept of an earlier answer.
-func (p *Proxy) kept(ctx context.Context, name string, check func([]byte) error) ([]byte, bool) {
-	b, ok := p.o.Keep.Load(ctx, name)
-	return b, ok && check(b) == nil
-}
-
-// ask asks place after place, once for all who ask now. What is kept of an earlier answer stands in where all are
-// in trouble, or take too long.
-func (p *Proxy) ask(ctx context.Context, name string, check func([]byte) error) ([]byte, error) {
-	ch := p.flight.DoChan(name, func() (any, error) { return p.fly(context.WithoutCancel(ctx), name, check) })
-	late := time.NewTimer(budget)
-	defer late.Stop()
-	for {
-		select {
-		case r := <-ch:
-			var absent *goproxy.NotFound
-			if r.Err == nil {
-				return r.Val.([]byte), nil
-			}
-			if !errors.As(r.Err, &absent) {
-				if b, ok := p.kept(ctx, name, check); ok {
-					return b, nil
-				}
-			}
-			return nil, r.Err
-		case <-late.C:
-			if b, ok := p.kept(ctx, name, check); ok {
-				return b, nil
-			}
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-	}
-}
-
-// fly asks, when it is its turn, and keeps the answer. It belongs to nobody's request.
-func (p *Proxy) fly(ctx context.Context, name string, check func([]byte) error) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	select {
-	case p.slots <- struct{}{}:
-		defer func() { <-p.slots }()
-	case <-ctx.Done():
-		return nil, &goproxy.Unavailable{Reason: "checksum database " + p.o.DB.Name + ": too many questions wait for an answer already", RetryAfter: time.Second}
-	}
-	b, err := p.get(ctx, name, check)
-	if err == nil {
-		p.o.Keep.Save(ctx, name, b)
-	}
-	return b, err
-}
-
-// get asks, and waits for nobody to come back where an earlier answer is kept.
-func (p *Proxy) get(ctx context.Context, name string, check func([]byte) error) ([]byte, error) {
-	if p.o.Remote == nil {
-		return nil, p.unavailable(": there is nobody to ask for it (upstreams: off)")
-	}
-	if _, kept := p.kept(ctx, name, check); kept {
-		ctx = goproxy.WithStale(ctx)
-	}
-	b, err := p.o.Remote.Get(ctx, name, maxAnswer, check)
-	if err == nil || errors.As(err, new(*goproxy.NotFound)) {
-		return b, err
-	}
+// tidy is a text of lines without odd space in them.
+func tidy(text string) string {
 	var lines []string
-	for line := range strings.Lines(err.Error()) {
+	for line := range strings.Lines(text) {
 		lines = append(lines, strings.Join(strings.Fields(line), " "))
 	}
-	return nil, p.unavailable(":\n" + strings.Join(lines, "\n"))
+	return strings.Join(lines, "\n")
 }
 
 func (p *Proxy) unavailable(why string) error {

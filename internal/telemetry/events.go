@@ -13,6 +13,7 @@ type work struct {
 	storeErrors prometheus.Counter
 	files       prometheus.Counter
 	bytes       prometheus.Counter
+	checksums   *prometheus.CounterVec
 }
 
 func newWork() work {
@@ -28,6 +29,10 @@ func newWork() work {
 		storeErrors: count("modhaven_store_errors_total", "Times the store did not take or give something. No build failed of it."),
 		files:       count("modhaven_store_written_files_total", "Files, lists and queries written to the store."),
 		bytes:       count("modhaven_store_written_bytes_total", "Bytes written to the store."),
+		checksums: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "modhaven_checksum_events_total",
+			Help: "Files whose hash was not the one it must be (mismatch), that went out unverified since no checksum database could be asked (unverified), and what came of these later (verified, wrong).",
+		}, []string{"event"}),
 	}
 }
 
@@ -48,5 +53,13 @@ func (t *Telemetry) Record(e proxy.Event) {
 	case proxy.Stored:
 		w.files.Inc()
 		w.bytes.Add(float64(max(e.Size, 0)))
+	case proxy.Mismatch:
+		w.checksums.WithLabelValues("mismatch").Inc()
+	case proxy.Unproven:
+		w.checksums.WithLabelValues("unverified").Inc()
+	case proxy.Proven:
+		w.checksums.WithLabelValues("verified").Inc()
+	case proxy.Condemned:
+		w.checksums.WithLabelValues("wrong").Inc()
 	}
 }

@@ -22,7 +22,7 @@ func (t *Telemetry) register() {
 	build.Set(1)
 	t.registry.MustRegister(
 		t.requests.total, t.requests.seconds, t.requests.bytes,
-		t.work.fetches, t.work.stale, t.work.storeErrors, t.work.files, t.work.bytes,
+		t.work.fetches, t.work.stale, t.work.storeErrors, t.work.files, t.work.bytes, t.work.checksums,
 		t.ups.attempts, t.ups.retries, t.ups.resumes, t.ups.hedges, t.ups.changes, t.ups.bytes, t.ups.latency,
 		build, newGauges(t), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)

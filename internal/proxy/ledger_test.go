@@ -1,0 +1,211 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"iter"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/mod/module"
+	"golang.org/x/mod/sumdb/dirhash"
+
+	"github.com/modhaven/modhaven/internal/goproxy"
+)
+
+// A book is a Ledger in memory.
+type book struct {
+	mu   sync.Mutex
+	seen map[goproxy.File]Seen
+	err  error
+}
+
+func (b *book) Record(_ context.Context, f goproxy.File, s Seen) (Seen, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.err != nil {
+		return Seen{}, b.err
+	}
+	if b.seen == nil {
+		b.seen = map[goproxy.File]Seen{}
+	}
+	was, ok := b.seen[f]
+	if !ok || was.By == "" && s.By != "" {
+		s.First = time.Now()
+		b.seen[f], was = s, s
+	}
+	return was, nil
+}
+
+func (b *book) Unverified(context.Context) iter.Seq2[Unverified, error] {
+	return func(yield func(Unverified, error) bool) {
+		b.mu.Lock()
+		var all []Unverified
+		for f, s := range b.seen {
+			if s.By == "" && s.Wrong == "" {
+				all = append(all, Unverified{f, s})
+			}
+		}
+		b.mu.Unlock()
+		for _, u := range all {
+			if !yield(u, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (b *book) Condemn(_ context.Context, f goproxy.File, why string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.seen[f]
+	s.Wrong = why
+	b.seen[f] = s
+	return nil
+}
+
+func (b *book) of(f goproxy.File) Seen {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.seen[f]
+}
+
+func hashMod(t *testing.T, b []byte) string {
+	t.Helper()
+	h1, err := dirhash.Hash1([]string{"go.mod"}, func(string) (io.ReadCloser, error) { return goproxy.NewBytes(b), nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h1
+}
+
+// byTurns is a Verifier that says what it says now.
+type byTurns struct {
+	mu   sync.Mutex
+	want Want
+	err  error
+}
+
+func (v *byTurns) Want(context.Context, module.Version) (Want, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.want, v.err
+}
+
+func (v *byTurns) says(w Want, err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.want, v.err = w, err
+}
+
+// TestLedgerRemembers: what was served is noted before it is released, and other bytes later are refused though nobody
+// else knows the hash, unless a checksum database proves them.
+func TestLedgerRemembers(t *testing.T) {
+	files, others := filler(100_000), filler(90_000)
+	other := map[goproxy.File][]byte{theMod: append(bytes.Clone(files(theMod)), "// more\n"...), theZip: others(theZip)}
+	for _, f := range []goproxy.File{theMod, theZip} {
+		ledger := &book{}
+		v := &byTurns{want: Want{Unverified: "away"}}
+		content := files(f)
+		var heard events
+		s := newService(t, Options{Fetcher: serving(t, func(goproxy.File) []byte { return content }), Verifier: v, Ledger: ledger, Recorder: &heard})
+		wantFile(t, s, f, content)
+		settle(t, s)
+		first := ledger.of(f)
+		if first.H1 == "" || first.From != from || first.By != "" {
+			t.Errorf("%s: noted %+v", f, first)
+		}
+		if n := len(heard.of(Unproven)); n != 1 {
+			t.Errorf("%s: %d files went out unproven, want 1", f, n)
+		}
+		if err := s.files.Remove(t.Context(), fileName(f)); err != nil {
+			t.Fatal(err)
+		}
+		content = other[f]
+		_, _, err := get(t.Context(), s, f)
+		var wrong *goproxy.Wrong
+		if !errors.As(err, &wrong) || !strings.Contains(wrong.Reason, "SECURITY") || !strings.Contains(wrong.Reason, first.H1) || !strings.Contains(wrong.Reason, "first served") {
+			t.Errorf("%s: other bytes gave %v", f, err)
+		}
+		settle(t, s)
+		wantStored(t, s.o.Store, f, nil)
+		if n := len(heard.of(Mismatch)); n != 1 {
+			t.Errorf("%s: %d mismatches were reported, want 1", f, n)
+		}
+		v.says(Want{Mod: hashMod(t, other[theMod]), Zip: hashZip(t, other[theZip]), By: "db.test", TreeSize: 7}, nil)
+		wantFile(t, s, f, content)
+		settle(t, s)
+		if now := ledger.of(f); now.By != "db.test" || now.TreeSize != 7 || now.H1 == first.H1 {
+			t.Errorf("%s: proven otherwise, noted %+v", f, now)
+		}
+	}
+}
+
+// TestLedgerFails: a ledger that takes nothing is reported, and nobody's build fails of it.
+func TestLedgerFails(t *testing.T) {
+	files := filler(100_000)
+	var heard events
+	s := newService(t, Options{Fetcher: serving(t, files), Ledger: &book{err: fs.ErrPermission}, Recorder: &heard})
+	for _, f := range []goproxy.File{theInfo, theMod, theZip} {
+		wantFile(t, s, f, files(f))
+	}
+	settle(t, s)
+	if n := len(heard.of(StoreFailed)); n != 2 { // an .info has no hash
+		t.Errorf("%d failures were reported, want 2", n)
+	}
+}
+
+// TestRecheck: what went out while the database was away is verified when it is back; what it contradicts, or does not know,
+// leaves the store.
+func TestRecheck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		files := filler(100_000)
+		ledger, v := &book{}, &byTurns{want: Want{Unverified: "away"}}
+		var heard events
+		s := newService(t, Options{Fetcher: serving(t, files), Verifier: v, Ledger: ledger, Recorder: &heard})
+		wantFile(t, s, theMod, files(theMod))
+		wantFile(t, s, theZip, files(theZip))
+		settle(t, s)
+		time.Sleep(time.Minute) // still away
+		if n := len(heard.of(Proven)) + len(heard.of(Condemned)); n > 0 || ledger.of(theZip).By != "" {
+			t.Errorf("%d conclusions without a database", n)
+		}
+		v.says(Want{Mod: hashMod(t, files(theMod)), Zip: hashMod(t, []byte("another")), By: "db.test", TreeSize: 9}, nil)
+		time.Sleep(recheckEvery)
+		synctest.Wait()
+		if e := ledger.of(theMod); e.By != "db.test" || e.TreeSize != 9 || e.Wrong != "" {
+			t.Errorf("the right file: %+v", e)
+		}
+		if e := ledger.of(theZip); e.By != "" || !strings.Contains(e.Wrong, "db.test") {
+			t.Errorf("the wrong file: %+v", e)
+		}
+		wantStored(t, s.o.Store, theMod, files(theMod))
+		wantStored(t, s.o.Store, theZip, nil)
+		if b, _, err := all(s.o.Store.Open(t.Context(), "quarantine/"+fileName(theZip))); err != nil || !bytes.Equal(b, files(theZip)) {
+			t.Errorf("in quarantine: %d bytes, %v", len(b), err)
+		}
+		if p, c := len(heard.of(Proven)), len(heard.of(Condemned)); p != 1 || c != 1 {
+			t.Errorf("%d proven and %d condemned, want 1 and 1", p, c)
+		}
+		// The same bytes are not served again, not even with the database away.
+		v.says(Want{Unverified: "away"}, nil)
+		var wrong *goproxy.Wrong
+		if _, _, err := get(t.Context(), s, theZip); !errors.As(err, &wrong) || !strings.Contains(wrong.Reason, "found wrong") {
+			t.Errorf("the condemned file again: %v", err)
+		}
+		// What the database does not know is no public module.
+		another := mkFile("example.com/unknown", "v1.0.0", goproxy.Mod)
+		wantFile(t, s, another, files(another))
+		settle(t, s)
+		v.says(Want{}, &goproxy.Refused{Status: 403, Reason: "not known"})
+		time.Sleep(recheckEvery)
+		synctest.Wait()
+		wantStored(t, s.o.Store, another, nil)
+	})
+}
