@@ -10,7 +10,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -75,7 +74,7 @@ type Ledger struct {
 func Open(ctx context.Context, dir string) (*Ledger, error) {
 	dir, err := filepath.Abs(dir)
 	if err == nil {
-		err = os.MkdirAll(dir, 0o755)
+		err = makeDir(dir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -58,6 +60,18 @@ const (
 	maxReaders = 4                // connections, about 2 MiB of memory each
 	busy       = 10 * time.Second // how long to wait for another process that writes
 )
+
+// makeDir makes dir, and its name durable. For the names in it SQLite does so.
+func makeDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil || runtime.GOOS == "windows" { // NTFS journals names
+		return err
+	}
+	parent, err := os.Open(filepath.Dir(dir))
+	if err != nil {
+		return err
+	}
+	return errors.Join(parent.Sync(), parent.Close())
+}
 
 // open connects, and makes the tables where there are none.
 func (l *Ledger) open(ctx context.Context) (*writer, error) {
