@@ -102,7 +102,7 @@ func (w *writer) add(e Entry) (Entry, *Differs, error) {
 		switch {
 		case r.H1 == e.H1 && r.Wrong == "" && r.By == "" && e.By != "":
 			r.By, r.TreeSize, r.Verified = e.By, e.TreeSize, e.Verified
-			_, err := w.prove.Exec(r.By, r.TreeSize, millis(r.Verified), r.Path, r.Version.Version, r.Kind.String(), r.H1)
+			err := w.exec(w.prove, r.By, r.TreeSize, millis(r.Verified), r.Path, r.Version.Version, r.Kind.String(), r.H1)
 			return r, nil, err
 		case r.H1 == e.H1:
 			return r, nil, nil
@@ -115,13 +115,13 @@ func (w *writer) add(e Entry) (Entry, *Differs, error) {
 	if len(all) > 0 && !renew {
 		return Entry{}, &Differs{all[0], e.H1}, nil
 	}
-	_, err = w.insert.Exec(e.Path, e.Version.Version, e.Kind.String(), e.H1, millis(e.First), e.From, e.By, e.TreeSize, millis(e.Verified))
+	err = w.exec(w.insert, e.Path, e.Version.Version, e.Kind.String(), e.H1, millis(e.First), e.From, e.By, e.TreeSize, millis(e.Verified))
 	return e, nil, err
 }
 
 // all returns the rows of a file, the one that is good first.
 func (w *writer) all(f goproxy.File) ([]Entry, error) {
-	rows, err := w.rows.Query(f.Path, f.Version.Version, f.Kind.String())
+	rows, err := w.rows.QueryContext(context.Background(), f.Path, f.Version.Version, f.Kind.String())
 	if err != nil {
 		return nil, err
 	}
@@ -140,8 +140,7 @@ func (l *Ledger) Quarantine(ctx context.Context, f goproxy.File, why string) err
 		if known = len(all) > 0; !known || err != nil {
 			return err
 		}
-		_, err = w.wrong.Exec(clip(why), f.Path, f.Version.Version, f.Kind.String())
-		return err
+		return w.exec(w.wrong, clip(why), f.Path, f.Version.Version, f.Kind.String())
 	})
 	if err == nil && !known {
 		return absent(f)

@@ -89,8 +89,7 @@ func Open(ctx context.Context, dir string) (*Ledger, error) {
 	l.close = sync.OnceValue(l.end)
 	w, err := l.open(ctx)
 	if err != nil {
-		l.closeDB()
-		return nil, l.explain(err)
+		return nil, l.explain(errors.Join(err, l.closeDB()))
 	}
 	go l.write(w)
 	return l, nil

@@ -123,32 +123,43 @@ func (l *Ledger) prepare(ctx context.Context) error {
 	}
 }
 
+// migrate makes the tables where there are none. A later schema is reached from here, step by step.
 func (l *Ledger) migrate(ctx context.Context) error {
 	conn, err := l.writes.Conn(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	if v, err := version(ctx, conn); err != nil || v == schemaVersion {
-		return errors.Join(err, look(ctx, conn))
+	v, err := version(ctx, conn)
+	if err != nil {
+		return err
 	}
+	// Readers and the writer do not wait for each other. The file keeps it, but not a copy that SQLite made.
 	if _, err := conn.ExecContext(ctx, "PRAGMA journal_mode = WAL"); err != nil {
 		return err
 	}
+	if v == schemaVersion {
+		return look(ctx, conn)
+	}
 	return transaction(ctx, conn, func() error {
-		switch v, err := version(ctx, conn); {
-		case err != nil || v == schemaVersion: // another process was first
+		if v, err := version(ctx, conn); err != nil || v == schemaVersion { // another process was first
 			return err
-		case v != 0:
-			return fmt.Errorf("its schema is %d, this version of Modhaven knows %d: use the newer version, or another state directory", v, schemaVersion)
 		}
 		_, err := conn.ExecContext(ctx, schema+fmt.Sprintf("PRAGMA user_version = %d", schemaVersion))
 		return err
 	})
 }
 
-func version(ctx context.Context, conn *sql.Conn) (v int, err error) {
-	return v, conn.QueryRowContext(ctx, "PRAGMA user_version").Scan(&v)
+// version returns which schema the file has, 0 for none; a newer one than is known is an error.
+func version(ctx context.Context, conn *sql.Conn) (int, error) {
+	var v int
+	if err := conn.QueryRowContext(ctx, "PRAGMA user_version").Scan(&v); err != nil {
+		return 0, err
+	}
+	if v > schemaVersion {
+		return 0, fmt.Errorf("its schema is %d, this version of Modhaven knows schemas up to %d: use the newer version, or another state directory", v, schemaVersion)
+	}
+	return v, nil
 }
 
 // look reads a little of each table, so that most damage is found when a server starts and not by its clients. To read

@@ -58,6 +58,29 @@ func TestNewerSchema(t *testing.T) {
 	}
 }
 
+// TestRestored: a backup that SQLite made is used like the original.
+func TestRestored(t *testing.T) {
+	dir := t.TempDir()
+	l := mustOpen(t, t.TempDir())
+	e := mustAdd(t, l, Entry{File: zip("example.com/m"), H1: hash("a")})
+	db, err := connect(l.name, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec("VACUUM INTO ?", filepath.Join(dir, FileName)); err != nil {
+		t.Fatal(err)
+	}
+	l = mustOpen(t, dir)
+	if got := mustAdd(t, l, e); got != e {
+		t.Errorf("got %+v, want %+v", got, e)
+	}
+	var mode string
+	if err := l.inWriter(t, "PRAGMA journal_mode", &mode); err != nil || mode != "wal" {
+		t.Errorf("the journal mode is %s, %v; want wal", mode, err)
+	}
+}
+
 // TestDamaged: what is found by Open or later says of which file it is and what to do.
 func TestDamaged(t *testing.T) {
 	whole := func() []byte {

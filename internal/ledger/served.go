@@ -103,8 +103,7 @@ func (w *writer) record(s Served, fresh map[string]int64) error {
 			return err
 		}
 	}
-	_, err := w.addServed.Exec(millis(s.At), ids[0], ids[1], ids[2], ids[3], s.Status, s.Bytes, ids[4])
-	return err
+	return w.exec(w.addServed, millis(s.At), ids[0], ids[1], ids[2], ids[3], s.Status, s.Bytes, ids[4])
 }
 
 // name returns the id of a text. One that is not committed yet is kept in fresh.
@@ -115,11 +114,11 @@ func (w *writer) name(text string, fresh map[string]int64) (int64, error) {
 	if id, ok := fresh[text]; ok {
 		return id, nil
 	}
-	if _, err := w.addName.Exec(text); err != nil {
+	if err := w.exec(w.addName, text); err != nil {
 		return 0, err
 	}
 	var id int64
-	if err := w.nameID.QueryRow(text).Scan(&id); err != nil {
+	if err := w.nameID.QueryRowContext(context.Background(), text).Scan(&id); err != nil {
 		return 0, err
 	}
 	fresh[text] = id

@@ -60,6 +60,12 @@ func (w *writer) close() error {
 	return errors.Join(append(errs, w.conn.Close())...)
 }
 
+// exec is without a context: a change belongs to nobody's request once it has begun.
+func (*writer) exec(stmt *sql.Stmt, args ...any) error {
+	_, err := stmt.ExecContext(context.Background(), args...)
+	return err
+}
+
 // change has the writer do something and returns when it is durable. Where ctx ends first it may come to be all the same.
 func (l *Ledger) change(ctx context.Context, do func(*writer) error) error {
 	o := op{do, make(chan error, 1)}
@@ -128,7 +134,6 @@ func (l *Ledger) commit(w *writer, first op) {
 			more = false
 		}
 	}
-	// They belong to nobody's request.
 	err := transaction(context.Background(), w.conn, func() error {
 		for _, o := range group {
 			if err := o.do(w); err != nil {

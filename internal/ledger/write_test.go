@@ -3,12 +3,18 @@ package ledger
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/modhaven/modhaven/internal/storetest"
 )
 
 // commits counts the transactions in the log beside the database: frames that say how large the database is after a
@@ -103,6 +109,34 @@ func TestServed(t *testing.T) {
 	if got := len(history(t, mustOpen(t, dir), "", "", 1<<20)); got != 1+2*maxBatch+1+maxQueue {
 		t.Errorf("after Close %d are written, want all but the dropped ones", got)
 	}
+}
+
+// TestServedDiskFull: while the disk is full records wait, and are written when there is room.
+func TestServedDiskFull(t *testing.T) {
+	root := storetest.Tmpfs(t, 1<<20)
+	synctest.Test(t, func(t *testing.T) {
+		l := mustOpen(t, filepath.Join(root, "ledger"))
+		ballast := filepath.Join(root, "ballast")
+		if err := os.WriteFile(ballast, make([]byte, 2<<20), 0o644); !errors.Is(err, syscall.ENOSPC) {
+			t.Fatalf("filling the disk: %v", err)
+		}
+		for i := range 2 * maxBatch {
+			l.Serve(Served{At: day, Client: fmt.Sprint(i, strings.Repeat("x", 100))})
+		}
+		time.Sleep(3 * flushEvery)
+		synctest.Wait()
+		if got := len(history(t, l, "", "", 1<<20)); got != 0 {
+			t.Fatalf("%d were written to a full disk", got)
+		}
+		if err := os.Remove(ballast); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * flushEvery)
+		synctest.Wait()
+		if got := len(history(t, l, "", "", 1<<20)); got != 2*maxBatch || l.Dropped() != 0 {
+			t.Errorf("%d are written and %d dropped, want all", got, l.Dropped())
+		}
+	})
 }
 
 func history(t *testing.T, l *Ledger, path, version string, limit int) []Served {
