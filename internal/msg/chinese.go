@@ -7,7 +7,7 @@ type entry struct{ english, chinese string }
 // an English text is broken into lines does not count where it has no verbs.
 func chinese() []entry {
 	var all []entry
-	for _, part := range [][]entry{chineseCommands(), chineseManual(), chineseSettings(), chineseProblems(), chineseRunning(), chineseExec(), chineseStatus()} {
+	for _, part := range [][]entry{chineseCommands(), chineseManual(), chineseSettings(), chineseProblems(), chineseRunning(), chineseExec(), chineseStatus(), chineseLedger()} {
 		all = append(all, part...)
 	}
 	return all
@@ -396,5 +396,43 @@ func chineseStatus() []entry {
 		{"closed", "闭合"},
 		{"OPEN", "断开"},
 		{"half-open", "半开"},
+	}
+}
+
+// chineseLedger is the manual of the command ledger, and what it prints.
+func chineseLedger() []entry {
+	return []entry{
+		{"show what is known of the files that were served", "显示对已提供文件的记录"},
+		{"print what is recorded of files", "打印文件的记录"},
+		{`The ledger is the record, in the state directory, of the hash of every .mod and .zip that
+			was ever served, and of who was served what. More: docs/ledger.md.`,
+			"账本位于状态目录中，记录曾经提供过的每个 .mod 和 .zip 的哈希，以及向谁提供了什么。详见 docs/ledger.md。"},
+		{`Prints a line for each .mod and .zip that is recorded of MODULE, or of one VERSION of it,
+			or of everything: the version, the kind, the hash as in go.sum, when it was first seen,
+			the upstream it came from ("-" where none is known), and what is known of it: "verified
+			by" a checksum database and the size of the signed tree that proves it, "unverified", or
+			"WRONG:" and why nothing is served that has this hash.`,
+			`为 MODULE、或它的一个 VERSION、或全部记录中的每个 .mod 和 .zip 打印一行：版本、类型、与 go.sum 中相同的哈希、首次见到的时间、来自哪个上游（未知时为 "-"），以及它的状况：“已由”哪个校验和数据库“验证”以及证明它的已签名树的大小，“未验证”，或“错误：”以及为何不提供具有此哈希的内容。`},
+		{"A file that was found wrong has a second line once a proven one took its place.", "被发现有错的文件，在经证明的文件取代它之后会有第二行。"},
+		{"It may run while servers use the state directory, as a user who may write to it. It makes nothing where there is no ledger.",
+			"服务器正在使用状态目录时也可以运行，但所用的用户须能写入该目录。没有账本时不会创建任何内容。"},
+		{`As JSON a file has the keys module, version, kind, h1, first and, where they are known,
+			from, verifiedBy, treeSize, verified and wrong; an answer has at, client, module, version,
+			what, status, bytes and cache. Times are UTC.`,
+			"JSON 形式中，文件有键 module、version、kind、h1、first，以及已知时的 from、verifiedBy、treeSize、verified 和 wrong；应答有 at、client、module、version、what、status、bytes 和 cache。时间为 UTC。"},
+		{"Only files that nothing proves and that were not found wrong, the oldest first", "只列出尚无证明且未发现有错的文件，最早的在前"},
+		{"Below, who was served them: the last 1000 answers, the newest first", "在下方列出向谁提供了它们：最近 1000 个应答，最新的在前"},
+		{"Print a JSON object for each file and each answer, one a line", "为每个文件和每个应答打印一个 JSON 对象，每行一个"},
+		{"nothing that is asked for is recorded, or it failed; the reason is on standard error", "没有所问内容的记录，或失败；原因见标准错误"},
+		{"One version, and who has it", "一个版本，以及谁得到了它"},
+		{"What no checksum database has proven yet", "尚无校验和数据库证明的文件"},
+		{"What was found wrong, for a script", "被发现有错的文件，供脚本使用"},
+		{"%q is not MODULE or MODULE@VERSION, such as golang.org/x/text@v0.14.0", "%q 不是 MODULE 或 MODULE@VERSION，例如 golang.org/x/text@v0.14.0"},
+		{"%s: there is no ledger; is it another state directory?", "%s：没有账本；是否是另一个状态目录？"},
+		{"%s: nothing that is asked for is recorded", "%s：没有所问内容的记录"},
+		{"unverified", "未验证"},
+		{"WRONG: %s", "错误：%s"},
+		{"verified by %s at tree size %s", "已由 %s 验证，树大小 %s"},
+		{"Served, the newest first:", "提供记录，最新的在前："},
 	}
 }
