@@ -99,7 +99,7 @@ func TestExecOnTerminal(t *testing.T) {
 // A Ctrl-C that the command dies of is its end, and ours follows.
 func TestExecInterrupted(t *testing.T) {
 	tr := &transcript{more: make(chan struct{})}
-	cmd := exec.Command("modhaven", "exec", "--state", t.TempDir(), "--upstreams", "off", "--", "sh", "-c", "echo ready; sleep 1000")
+	cmd := exec.Command("modhaven", "exec", "--state", t.TempDir(), "--upstreams", "off", "--", "sh", "-c", "echo ready; exec sleep 1000") // a shell may lose what comes while it forks
 	tty := onTerminal(t, cmd, tr)
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
 	if err := cmd.Start(); err != nil {

@@ -3,14 +3,21 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"log/slog"
+	"net"
+	"net/http"
+	"time"
 
 	"golang.org/x/mod/module"
 
 	"github.com/modhaven/modhaven/internal/config"
 	"github.com/modhaven/modhaven/internal/goproxy"
+	"github.com/modhaven/modhaven/internal/ledger"
+	"github.com/modhaven/modhaven/internal/lru"
 	"github.com/modhaven/modhaven/internal/proxy"
 	"github.com/modhaven/modhaven/internal/server"
 	"github.com/modhaven/modhaven/internal/store"
@@ -104,4 +111,78 @@ func (k shelf) Swap(ctx context.Context, name string, old, b []byte) (bool, erro
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// book is the ledger in the words of package proxy.
+type book struct{ l *ledger.Ledger }
+
+// Record implements proxy.Ledger.
+func (b book) Record(ctx context.Context, f goproxy.File, s proxy.Seen) (proxy.Seen, error) {
+	e := ledger.Entry{File: f, H1: s.H1, From: goproxy.Redact(s.From), By: s.By, TreeSize: s.TreeSize}
+	noted, err := b.l.Add(ctx, e)
+	var differs *ledger.Differs
+	if errors.As(err, &differs) && s.By != "" && differs.Recorded.By == "" { // what came first was not proven, this is
+		if err := b.l.Quarantine(ctx, f, fmt.Sprintf("%s proves another hash: %s", s.By, s.H1)); err != nil {
+			return proxy.Seen{}, err
+		}
+		noted, err = b.l.Add(ctx, e)
+	}
+	if errors.As(err, &differs) {
+		return seen(differs.Recorded), nil
+	}
+	return seen(noted), err
+}
+
+func seen(e ledger.Entry) proxy.Seen {
+	return proxy.Seen{H1: e.H1, From: e.From, First: e.First, By: e.By, TreeSize: e.TreeSize, Wrong: e.Wrong}
+}
+
+// Unverified implements proxy.Ledger.
+func (b book) Unverified(ctx context.Context) iter.Seq2[proxy.Unverified, error] {
+	return func(yield func(proxy.Unverified, error) bool) {
+		for e, err := range b.l.Unverified(ctx) {
+			if !yield(proxy.Unverified{File: e.File, Seen: seen(e)}, err) {
+				return
+			}
+		}
+	}
+}
+
+// Condemn implements proxy.Ledger.
+func (b book) Condemn(ctx context.Context, f goproxy.File, why string) error {
+	return b.l.Quarantine(ctx, f, why)
+}
+
+// sameService is for how long a client that is served the same file again is not noted again.
+const sameService = time.Minute
+
+// served has the ledger note who was served which module. What was not served is none of it: anybody can ask for any name.
+func (hv *haven) served(next func(server.Access)) func(server.Access) {
+	noted := lru.New(4<<20, func(time.Time) int64 { return 64 })
+	return func(a server.Access) {
+		hv.note(noted, &a)
+		if next != nil {
+			next(a)
+		}
+	}
+}
+
+func (hv *haven) note(noted *lru.Cache[time.Time], a *server.Access) {
+	f := a.Request.File
+	if a.Request.Op != goproxy.OpFile || f.Kind == goproxy.Info || a.Method != http.MethodGet || a.Status/100 != 2 {
+		return
+	}
+	client, _, err := net.SplitHostPort(a.Client)
+	if err != nil {
+		client = a.Client
+	}
+	now, key := time.Now(), client+" "+a.Path
+	if last, ok := noted.Get(key); ok && now.Sub(last) < sameService {
+		return
+	}
+	noted.Put(key, now)
+	hv.ledger.Serve(ledger.Served{
+		At: now, Client: client, Path: f.Path, Version: f.Version.Version, What: f.Kind.String(),
+		Status: a.Status, Bytes: a.Bytes, Cache: a.Cache.String(),
+	})
 }

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"path/filepath"
 
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/modhaven/modhaven/internal/config"
 	"github.com/modhaven/modhaven/internal/goproxy"
+	"github.com/modhaven/modhaven/internal/ledger"
 	"github.com/modhaven/modhaven/internal/proxy"
 	"github.com/modhaven/modhaven/internal/server"
 	"github.com/modhaven/modhaven/internal/store"
@@ -22,11 +24,13 @@ import (
 // A haven is everything that serves modules, built from a configuration: the same for serve and for exec.
 type haven struct {
 	state     *store.State
+	ledger    *ledger.Ledger
 	service   *proxy.Service
 	handler   http.Handler
 	upstreams []goproxy.Upstream
 	timeouts  upstream.Timeouts
 	dialer    upstream.Dialer
+	log       *slog.Logger
 	pool      *upstream.Pool
 	first     http.RoundTripper // to the first upstream; nil where there is none
 	chain     *upstream.Chain
@@ -93,13 +97,17 @@ func newHaven(cfg *config.Config, log *slog.Logger, x extras) (*haven, error) {
 		state.Close()
 		return nil, err
 	}
-	hv := &haven{state: state, upstreams: ups, timeouts: upstream.DefaultTimeouts}
+	led, err := ledger.Open(context.Background(), filepath.Join(state.Dir, "ledger"))
+	if err != nil {
+		state.Close()
+		return nil, err
+	}
+	hv := &haven{state: state, ledger: led, log: log, upstreams: ups, timeouts: upstream.DefaultTimeouts}
 	hv.timeouts.Idle = cfg.Idle
 	hv.dialer.Lookup = (&upstream.Resolver{Servers: resolvers}).Lookup
 	hv.pool = upstream.NewPool(upstream.PoolOptions{Patience: cmp.Or(cfg.Patience, -1), Timeouts: hv.timeouts, Observer: x.attempts, Tracer: x.tracer(), Log: log})
 	if err := hv.newChain(cfg); err != nil {
-		hv.pool.Close()
-		state.Close()
+		hv.closeParts()
 		return nil, err
 	}
 	var fetcher goproxy.Fetcher = hv.chain
@@ -111,6 +119,7 @@ func newHaven(cfg *config.Config, log *slog.Logger, x extras) (*haven, error) {
 		Fetcher:  fetcher,
 		Spool:    state.Spool,
 		Recorder: x.recorder,
+		Ledger:   book{hv.ledger},
 		Log:      log,
 		Fresh:    max(cfg.Fresh, 1), // 0 would be the default of package proxy
 		Budget:   cfg.RefreshBudget,
@@ -128,12 +137,11 @@ func newHaven(cfg *config.Config, log *slog.Logger, x extras) (*haven, error) {
 		po.Verifier, err = newVerifier(cfg, client, log, x)
 	}
 	if err != nil {
-		hv.pool.Close()
-		state.Close()
+		hv.closeParts()
 		return nil, err
 	}
 	hv.service = proxy.New(po)
-	so := server.Options{Source: hv.service, SumDB: newSumDB(cfg, db, client, x), Fresh: cfg.Fresh, Observe: x.observe}
+	so := server.Options{Source: hv.service, SumDB: newSumDB(cfg, db, client, x), Fresh: cfg.Fresh, Observe: hv.served(x.observe)}
 	if x.telemetry != nil {
 		watch(cfg, x.telemetry, hv, dir, &so)
 	}
@@ -174,7 +182,15 @@ func sizeOf(ctx context.Context, s store.Store) (telemetry.Size, error) {
 // close ends what a haven has under way.
 func (hv *haven) close() {
 	hv.service.Close()
+	hv.closeParts()
+}
+
+// closeParts ends what stands below the service.
+func (hv *haven) closeParts() {
 	hv.pool.Close()
+	if err := hv.ledger.Close(); err != nil {
+		hv.log.Error("the ledger was not closed well", "err", err)
+	}
 	hv.state.Close()
 }
 

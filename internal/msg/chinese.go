@@ -189,6 +189,8 @@ func chineseSettings() []entry {
 		{"What share of the traces is kept, in percent", "保留多大比例的追踪，以百分比计"},
 		{"The least severe events that are logged", "记入日志的最低级别"},
 		{"The form of the log: lines for people or JSON for programs", "日志的格式：供人阅读的文本行，或供程序读取的 JSON"},
+		{"What happens to a public module's file while the checksum database cannot be asked", "无法询问校验和数据库时如何处理公开模块的文件"},
+		{"Modules that are not verified for a while, one exception a line: patterns with the syntax of GONOSUMDB, the last day of the exception (in UTC), and why", "暂时不做校验的模块，每行一个例外：GONOSUMDB 语法的模式、例外的最后一天（UTC）以及原因"},
 		{"Whether each request is logged when it is answered, one line at level info", "是否在应答后记录每个请求，每个一行，级别为 info"},
 	}
 }
@@ -196,6 +198,8 @@ func chineseSettings() []entry {
 // chineseProblems is what is wrong with a configuration.
 func chineseProblems() []entry {
 	return []entry{
+		{"%q is not PATTERNS DAY REASON, such as `example.com/moved 2026-12-31 the tag was moved`", "%q 不是“模式 日期 原因”，例如 `example.com/moved 2026-12-31 the tag was moved`"},
+		{"%q is no pattern of module paths", "%q 不是模块路径的模式"},
 		{"the configuration cannot be read: %s", "无法读取配置：%s"},
 		{"the YAML cannot be read: %s", "无法读取 YAML：%s"},
 		{"the file must have lines of the form KEY: VALUE", "文件必须由 KEY: VALUE 形式的行组成"},

@@ -250,7 +250,7 @@ func (c *checked) wanted(ctx context.Context) (Want, error) {
 // judge compares a file's hash with the one that it must have, "" where that is not known, and with what was served before.
 func (c *checked) judge(ctx context.Context, h1, known, from string, want Want) error {
 	if known != "" && known != h1 {
-		return c.mismatch(from, h1, known, fmt.Sprintf("so %s, a tree of %d records", want.By, want.TreeSize))
+		return c.mismatch(from, h1, known, fmt.Sprintf("as %s says in a tree of %d records", want.By, want.TreeSize))
 	}
 	if c.ledger == nil {
 		return nil
@@ -261,9 +261,9 @@ func (c *checked) judge(ctx context.Context, h1, known, from string, want Want) 
 		c.log.ErrorContext(c.ctx, "the ledger takes no entry; clients were answered all the same", "file", c.file.String(), "err", err)
 		c.recorder.Record(Event{What: StoreFailed, Path: c.file.Path, Name: c.file.Name(), Err: err})
 	case noted.Wrong != "":
-		return c.mismatch(from, h1, "another hash", "this was found wrong: "+noted.Wrong)
+		return c.mismatch(from, h1, "another hash", "since this was found wrong: "+noted.Wrong)
 	case noted.H1 != h1:
-		return c.mismatch(from, h1, noted.H1, fmt.Sprintf("so it was first served, on %s from %s", noted.First.UTC().Format(time.DateTime), noted.From))
+		return c.mismatch(from, h1, noted.H1, fmt.Sprintf("as it was first served, on %s from %s", noted.First.UTC().Format(time.DateTime), noted.From))
 	}
 	if want.Unverified != "" && noted.By == "" {
 		c.pending.Store(true)
@@ -274,15 +274,8 @@ func (c *checked) judge(ctx context.Context, h1, known, from string, want Want) 
 
 // mismatch reports a file that is not what it must be. It is no trouble of the network: somebody has changed something.
 func (c *checked) mismatch(from, got, want, who string) error {
-	err := &goproxy.Wrong{Reason: fmt.Sprintf("SECURITY: checksum mismatch, the file is not served\n%s from %s:\n\tgot:  %s\n\twant: %s: %s", c.file, orUnknown(from), got, want, who)}
+	err := &goproxy.Wrong{Reason: fmt.Sprintf("SECURITY ERROR: checksum mismatch; %s is not served\n\tgot:  %s\n\twant: %s\n\t%s", c.file, got, want, who)}
 	c.log.ErrorContext(c.ctx, "SECURITY: checksum mismatch", "file", c.file.String(), "from", from, "got", got, "want", want, "who", who)
 	c.recorder.Record(Event{What: Mismatch, Path: c.file.Path, Name: c.file.Name(), From: from, Err: err})
 	return err
-}
-
-func orUnknown(from string) string {
-	if from == "" {
-		return "an upstream"
-	}
-	return from
 }

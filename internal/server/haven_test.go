@@ -61,10 +61,15 @@ func newHaven(t *testing.T, up *proxytest.Upstream, db *proxytest.SumDB) *haven 
 	t.Cleanup(hv.service.Close)
 	o := server.Options{Source: hv.service, Fresh: time.Minute, Observe: hv.observe}
 	if db != nil {
-		o.SumDB = sumdb.New(sumdb.Options{
-			DB: goproxy.SumDB{Name: db.Name}, Keep: noKeeper{},
+		known := goproxy.SumDB{Name: db.Name, Key: db.Key}
+		client, err := sumdb.NewClient(sumdb.ClientOptions{
+			DB: known, Keep: noShelf{}, Log: quiet,
 			Remote: pool.Sums([]upstream.SumPlace{{Upstream: src, Prefix: "sumdb/" + db.Name + "/"}}),
 		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.SumDB = sumdb.New(sumdb.Options{DB: known, Client: client})
 	}
 	hv.handler = server.New(o)
 	hv.URL, hv.client = listen(t, hv.handler)
@@ -77,10 +82,11 @@ func (hv *haven) observe(a server.Access) {
 	}
 }
 
-type noKeeper struct{}
+type noShelf struct{}
 
-func (noKeeper) Load(context.Context, string) ([]byte, bool) { return nil, false }
-func (noKeeper) Save(context.Context, string, []byte)        {}
+func (noShelf) Load(context.Context, string) ([]byte, bool)                { return nil, false }
+func (noShelf) Save(context.Context, string, []byte)                       {}
+func (noShelf) Swap(context.Context, string, []byte, []byte) (bool, error) { return true, nil }
 
 // listen serves h on loopback, as Modhaven does without TLS, until the test ends. The client's connections end with it.
 func listen(t *testing.T, h http.Handler) (string, *http.Client) {
