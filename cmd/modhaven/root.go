@@ -37,6 +37,7 @@ func rootCommand(p *process) *cobra.Command {
 		healthcheckCommand(p),
 		waitCommand(p),
 		statusCommand(p),
+		sumdbCommand(p),
 		versionCommand(p),
 		completionCommand(p),
 	)

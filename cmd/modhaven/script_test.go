@@ -44,6 +44,7 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 	all["status"] = status
 	all["answer"] = answer
 	all["freeaddr"] = freeAddr
+	all["sumlog"] = makeSumlog
 	return all
 }
 

@@ -71,15 +71,6 @@ type audit struct {
 	versions *versions
 }
 
-// get fetches a name, and takes absence for a fault of the log.
-func (a *audit) get(ctx context.Context, name string) ([]byte, error) {
-	b, err := a.fetch(ctx, name)
-	if errors.As(err, new(*goproxy.NotFound)) {
-		return nil, broken(name, "it is missing")
-	}
-	return b, err
-}
-
 // getTile fetches a tile or its full form, the begin of which it is.
 func (a *audit) getTile(ctx context.Context, t tlog.Tile) ([]byte, error) {
 	b, err := a.fetch(ctx, t.Path())
@@ -93,7 +84,10 @@ func (a *audit) getTile(ctx context.Context, t tlog.Tile) ([]byte, error) {
 }
 
 func (a *audit) readHeads(ctx context.Context, v note.Verifier) error {
-	signed, err := a.get(ctx, latest)
+	signed, err := a.fetch(ctx, latest)
+	if errors.As(err, new(*goproxy.NotFound)) {
+		return errors.New("there is no checksum database: it has no signed head (latest)")
+	}
 	if err != nil {
 		return err
 	}

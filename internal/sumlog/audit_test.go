@@ -44,13 +44,13 @@ func flip(i int) func([]byte) []byte {
 
 // TestAudit: whatever is wrong with a log is found, and the error names the tile and the record.
 func TestAudit(t *testing.T) {
-	const size = 70_000
+	const size = 100_000
 	key := newKey(t)
 	good := memoryDir(t)
 	l := mustOpen(t, good, key)
 	mustAppend(t, l, recs(0, 1000))
 	since, _ := answer(l, "latest")
-	mustAppend(t, l, recs(1000, size))
+	fill(t, l, size)
 	now, _ := answer(l, "latest")
 	var last int64
 	o := AuditOptions{Since: since, Progress: func(done, total int64) {
@@ -78,14 +78,14 @@ func TestAudit(t *testing.T) {
 		"a byte of a hash":          {edit("tile/8/0/100", flip(33)), nil, "tile/8/data/100", "record 25601 (corp.example/Team/m512@v1.1.0) does not have the hash in tile/8/0/100"},
 		"a byte of a higher hash":   {edit("tile/8/1/000", flip(32*9)), nil, "tile/8/1/000", "hash 9 is not that of tile/8/0/009"},
 		"a byte of the highest":     {edit("tile/8/2/000.p/1", flip(0)), nil, "tile/8/2/000.p/1", "hash 0 is not that of tile/8/1/000"},
-		"a byte of the edge":        {edit("tile/8/1/001.p/17", flip(0)), nil, "tile/8/1/001.p/17", "hash 0 is not that of tile/8/0/256"},
+		"a byte of the edge":        {edit("tile/8/1/001.p/134", flip(0)), nil, "tile/8/1/001.p/134", "hash 0 is not that of tile/8/0/256"},
 		"a wrong signature":         {edit("latest", func(b []byte) []byte { return flip(len(b) - 10)(b) }), nil, "latest", "not signed"},
-		"a signature of other text": {edit("latest", func(b []byte) []byte { return bytes.Replace(b, []byte("70000"), []byte("69999"), 1) }), nil, "latest", "not signed"},
+		"a signature of other text": {edit("latest", func(b []byte) []byte { return bytes.Replace(b, []byte("100000"), []byte("100001"), 1) }), nil, "latest", "not signed"},
 		"a truncated tile":          {edit("tile/8/0/200", func(b []byte) []byte { return b[:100] }), nil, "tile/8/0/200", "it has 100 bytes, want 8192"},
 		"truncated records":         {edit("tile/8/data/200", func(b []byte) []byte { return b[:10_000] }), nil, "tile/8/data/200", "it ends after 59 of 256 records"},
 		"more records":              {edit("tile/8/data/200", func(b []byte) []byte { return append(b, b...) }), nil, "tile/8/data/200", "it has more than 256 records"},
 		"a lost tile":               {func(dir string) error { return os.Remove(filepath.Join(dir, "tile/8/data/007")) }, nil, "tile/8/data/007", "it is missing"},
-		"a stale head":              {edit("latest", func([]byte) []byte { return since }), now, "latest", "its tree has 1000 records, and had 70000 in the earlier head"},
+		"a stale head":              {edit("latest", func([]byte) []byte { return since }), now, "latest", "its tree has 1000 records, and had 100000 in the earlier head"},
 		"a fork":                    {func(string) error { return nil }, forkedHead, "latest", "the log has forked"},
 	} {
 		t.Run(name, func(t *testing.T) {
