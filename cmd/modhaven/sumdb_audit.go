@@ -136,8 +136,9 @@ func (a *audit) audit(ctx context.Context) (sumlog.Report, error) {
 // An auditLine shows how far an audit is, on a terminal.
 type auditLine struct {
 	*process
-	tty  *terminal // nil: nothing is shown
-	next time.Time
+	tty   *terminal // nil: nothing is shown
+	next  time.Time
+	shown bool
 }
 
 func (p *process) auditLine() *auditLine {
@@ -153,13 +154,13 @@ func (l *auditLine) show(done, total int64) {
 	if l.tty == nil || now.Before(l.next) || !l.tty.ours() {
 		return
 	}
-	l.next = now.Add(redrawn)
+	l.next, l.shown = now.Add(redrawn), true
 	text := l.msg.Sprintf("%d of %d records (%d %%)", done, total, 100*done/total)
 	fmt.Fprint(l.err, eraseLine, text, "\r")
 }
 
 func (l *auditLine) erase() {
-	if l.tty != nil && l.tty.ours() {
+	if l.shown && l.tty.ours() {
 		fmt.Fprint(l.err, eraseLine)
 	}
 }

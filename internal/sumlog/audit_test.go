@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +13,9 @@ import (
 
 	"golang.org/x/mod/module"
 	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/modhaven/modhaven/internal/goproxy"
+	"github.com/modhaven/modhaven/internal/proxytest"
 )
 
 // forge makes a log of these texts without looking at them.
@@ -185,6 +190,30 @@ func readAll(t *testing.T, l *Log, name string) []byte {
 		t.Fatal(err)
 	}
 	return bytes.Clone(b)
+}
+
+// TestAuditReference audits a database of the reference implementation, golang.org/x/mod/sumdb.
+func TestAuditReference(t *testing.T) {
+	db := proxytest.NewSumDB(t, dbName)
+	fetch := func(ctx context.Context, name string) ([]byte, error) {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, db.URL+"/"+name, nil)
+		if err != nil {
+			return nil, err
+		}
+		resp, err := db.Client().Do(req)
+		if err != nil {
+			return nil, err
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			return nil, goproxy.Absent("not found: %s", resp.Status)
+		}
+		return io.ReadAll(resp.Body)
+	}
+	r, err := Audit(t.Context(), fetch, db.Key, AuditOptions{})
+	if want := int64(len(proxytest.Fixtures(t))); err != nil || r.Tree.N != want {
+		t.Errorf("got %+v, %v; want %d records", r, err, want)
+	}
 }
 
 // TestAuditEnds: an audit ends with its context, and what could not be read is no fault of the log.

@@ -105,14 +105,6 @@ func (r *records) text(i int) []byte {
 	return r.data[start:r.ends[i]]
 }
 
-// prefix returns the first w records as they stand in a tile.
-func (r *records) prefix(w int) []byte {
-	if w == 0 {
-		return nil
-	}
-	return r.data[:r.ends[w-1]+1]
-}
-
 // splitRecords reads a tile of w records, which may be a wider form of the tile.
 func splitRecords(data []byte, w int) (*records, error) {
 	r := &records{ends: make([]int, 0, w)}

@@ -23,16 +23,10 @@ func whole(t tlog.Tile) tlog.Tile {
 	return t
 }
 
-// dataTile and leafTile return the tile with record id as it is in a tree of that size: of records, and of their hashes.
+// dataTile returns the tile of records that has number id, as it is in a tree of that size.
 func dataTile(id, size int64) tlog.Tile {
 	n := id >> height
 	return tlog.Tile{H: height, L: -1, N: n, W: int(min(width, size-n<<height))}
-}
-
-func leafTile(id, size int64) tlog.Tile {
-	t := dataTile(id, size)
-	t.L = 0
-	return t
 }
 
 // readFile returns the bytes of a tile or of its full form, the begin of which it is.
