@@ -67,6 +67,10 @@ func (l *Log) recover() error {
 	if err != nil {
 		return err
 	}
+	// Whoever was killed may have come to the names of this file and of the head, and not to making them last.
+	if err := l.disk.syncDir(l.dir); err != nil {
+		return err
+	}
 	switch size := l.current().tree.N; {
 	case p.base == size:
 		return l.apply(p)
@@ -183,7 +187,7 @@ func (l *Log) finish(p *batchOf) error {
 	return nil
 }
 
-// writeLookups writes the answers that are not there yet.
+// writeLookups writes the answers that are not there yet, and makes those last that are.
 func (l *Log) writeLookups(p *batchOf) error {
 	signed := l.current().signed
 	var files []file
@@ -202,7 +206,8 @@ func (l *Log) writeLookups(p *batchOf) error {
 		}
 		have, err := os.ReadFile(l.disk.file(name))
 		if err == nil && bytes.HasPrefix(have, record) {
-			continue // with the head of another time
+			files = append(files, file{name, have}) // with the head of another time; its name may not last yet
+			continue
 		}
 		files = append(files, file{name, append(record, signed...)})
 	}

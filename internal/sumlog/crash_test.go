@@ -85,13 +85,55 @@ func TestBrokenOffAnywhere(t *testing.T) {
 		}
 		f.see()
 		again := &faulty{left: end % 17}
-		if l, err := open(dir, key, again.operations(dir)); err == nil {
-			_ = l
-		} else if !errors.Is(err, errEnd) {
+		if _, err := open(dir, key, again.operations(dir)); err != nil && !errors.Is(err, errEnd) {
 			t.Fatalf("end %d: the recovery: %v", end, err)
 		}
 		f.see()
 		continues(t, dir, key, f, end)
+	}
+}
+
+// TestFailsAndGoesOn: a disk that fails at some operation and works again, as one that was full, costs an error and no
+// more. The same Log goes on, and the same call succeeds.
+func TestFailsAndGoesOn(t *testing.T) {
+	dir := memoryDir(t)
+	f := &faulty{left: -1}
+	key := newKey(t)
+	l, err := open(dir, key, f.operations(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	seen := newFollower(t, key, fromLog(l))
+	failed := 0
+	for i := range 100 {
+		f.left = i % 40
+		rs := recs(7*i, 7*i+7)
+		if _, err := l.Append(t.Context(), rs); err != nil && !errors.Is(err, errEnd) {
+			t.Fatal(err)
+		} else if err != nil {
+			failed++
+		}
+		seen.see()
+		f.left = -1
+		if ids := mustAppend(t, l, rs); ids[0] != int64(7*i) || ids[6] != int64(7*i+6) {
+			t.Fatalf("got %v, want 7 from %d", ids, 7*i)
+		}
+		seen.see()
+	}
+	if failed < 50 {
+		t.Errorf("%d of 100 appends failed", failed)
+	}
+	seen.proveAll()
+	mustAppend(t, l, recs(700, 701)) // completes what failed behind the head
+	if _, err := Audit(t.Context(), fromDir(dir), l.Verifier(), AuditOptions{}); err != nil {
+		t.Error(err)
+	}
+	for i := range 701 {
+		name, _ := lookupName(rec(i).Version)
+		if b, err := fromDir(dir)(t.Context(), name); err != nil || !strings.HasPrefix(string(b), fmt.Sprintf("%d\n", i)) {
+			t.Errorf("%s: %q, %v", name, b, err)
+		}
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 	"path"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -188,7 +187,7 @@ func (d *disk) temporary(data []byte) (string, error) {
 // sweep removes what killed processes left. The caller holds the lock.
 func (d *disk) sweep() error {
 	entries, err := os.ReadDir(d.file(tmpDir))
-	for _, e := range slices.Backward(entries) {
+	for _, e := range entries {
 		if err == nil {
 			err = os.Remove(filepath.Join(d.file(tmpDir), e.Name()))
 		}
