@@ -38,6 +38,7 @@ func rootCommand(p *process) *cobra.Command {
 		waitCommand(p),
 		statusCommand(p),
 		ledgerCommand(p),
+		sumdbCommand(p),
 		versionCommand(p),
 		completionCommand(p),
 	)

@@ -45,6 +45,7 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 	all["answer"] = answer
 	all["freeaddr"] = freeAddr
 	all["record"] = record
+	all["sumlog"] = makeSumlog
 	return all
 }
 

@@ -51,6 +51,7 @@ var modules = map[string][]string{
 	"internal/telemetry": {"github.com/prometheus/client_golang", "github.com/prometheus/client_model", "go.opentelemetry.io/otel", "go.opentelemetry.io/contrib/bridges/prometheus"},
 	"internal/upstream":  tracing,
 	"internal/store":     {"github.com/gofrs/flock"},
+	"internal/sumlog":    {"github.com/gofrs/flock"},
 	"internal/proxytest": {"go.uber.org/goleak", "golang.org/x/tools"},
 }
 

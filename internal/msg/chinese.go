@@ -7,7 +7,7 @@ type entry struct{ english, chinese string }
 // an English text is broken into lines does not count where it has no verbs.
 func chinese() []entry {
 	var all []entry
-	for _, part := range [][]entry{chineseCommands(), chineseManual(), chineseSettings(), chineseProblems(), chineseRunning(), chineseExec(), chineseStatus(), chineseLedger()} {
+	for _, part := range [][]entry{chineseCommands(), chineseManual(), chineseSettings(), chineseProblems(), chineseRunning(), chineseExec(), chineseStatus(), chineseLedger(), chineseSumdb()} {
 		all = append(all, part...)
 	}
 	return all
@@ -438,5 +438,62 @@ func chineseLedger() []entry {
 		{"WRONG: %s", "错误：%s"},
 		{"verified by %s at tree size %s", "已由 %s 验证，树大小 %s"},
 		{"Served, the newest first:", "提供记录，最新的在前："},
+	}
+}
+
+// chineseSumdb is about the commands of sumdb.
+func chineseSumdb() []entry {
+	return []entry{
+		{"make keys for a checksum database, and audit one", "为校验和数据库生成密钥，以及审计校验和数据库"},
+		{`A checksum database is a log of the hashes of module versions that can only grow. The go
+			command checks every new version against it. With one of your own, private modules are
+			checked too: docs/own-checksum-database.md.`,
+			"校验和数据库是模块版本哈希的日志，只增不改。go 命令用它校验每个新版本。有了自己的数据库，私有模块也能得到校验：docs/own-checksum-database.md。"},
+		{"make the keys of a checksum database", "生成校验和数据库的密钥"},
+		{`Makes a key pair for a checksum database that is to be called NAME, a host name with or
+			without a path. The signer key, which is secret, goes to a new file that its owner alone
+			can read; a file that exists is never touched. The verifier key is printed, and the
+			setting that clients need.`,
+			"为名为 NAME（主机名，可带路径）的校验和数据库生成一对密钥。签名密钥须保密，写入只有所有者可读的新文件；已存在的文件绝不改动。随后打印验证密钥以及客户端所需的设置。"},
+		{`Whoever has the signer key can show your builds a history of their own. It need not be on
+			any other machine than the one that appends. A lost one cannot be made again: keep a copy.`,
+			"得到签名密钥的人可以向您的构建展示伪造的历史。除追加记录的机器外，它无需存放在别处。丢失后无法重新生成：请保留副本。"},
+		{"The new file of the signer key; without it NAME.key, with _ for /", "存放签名密钥的新文件；不给出时为 NAME.key，其中 / 换为 _"},
+		{"Print what belongs to the signer key in a file, and make none", "打印文件中签名密钥所对应的内容，不生成新密钥"},
+		{"--show and --out do not go together", "--show 与 --out 不能同时使用"},
+		{"%s: it exists and is left as it is; name another file, or print its keys with --show", "%s：文件已存在，保持不变；请另指定文件，或用 --show 打印其密钥"},
+		{"warning: %s: others than its owner can read it; chmod 600 changes that", "警告：%s：所有者以外的人也能读取；可用 chmod 600 更正"},
+		{"signer key, secret: %s\nverifier key, for clients and audits:\n%s\nthe setting of clients:\nGOSUMDB=%s\n",
+			"签名密钥（须保密）：%s\n验证密钥，供客户端和审计使用：\n%s\n客户端的设置：\nGOSUMDB=%s\n"},
+		{"Make the keys", "生成密钥"},
+		{"Print the setting again", "再次打印设置"},
+
+		{"replay a checksum database and check all of it", "重放校验和数据库并检查其全部内容"},
+		{`Reads every tile of the checksum database at URL or in the directory DIR, and computes its
+			tree of hashes anew: each record must have its hash in the lowest tiles, each tile its own
+			in the next, and all of them the hash that is signed. Each record must be the two lines of
+			one version, and no version may have two. With --since the log must also continue an
+			earlier signed head: nothing that was signed then has changed or gone.`,
+			"读取 URL 处或目录 DIR 中校验和数据库的所有瓦片，并重新计算其哈希树：每条记录的哈希须在最底层的瓦片中，每个瓦片的哈希须在上一层中，全部合起来须是已签名的哈希。每条记录须是一个版本的两行，且没有版本出现两次。给出 --since 时，日志还须延续早先已签名的树头：当时签名的内容没有改变或消失。"},
+		{`URL may be that of the database itself or of a proxy with it, PROXY/sumdb/NAME. All records
+			are read, so that a large database takes long: about 250 bytes for each. What fails for
+			reasons of the network is tried again. Memory stays within a few dozen MiB; of more than a
+			million records, 16 bytes each go to temporary files.`,
+			"URL 可以是数据库本身，也可以是带有它的代理 PROXY/sumdb/NAME。所有记录都会被读取，因此大的数据库耗时较长：每条约 250 字节。因网络原因失败的请求会重试。内存不超过几十 MiB；记录超过一百万条时，每条另需 16 字节的临时文件。"},
+		{"The verifier key that clients have in GOSUMDB; that of https://sum.golang.org is known", "客户端在 GOSUMDB 中所用的验证密钥；https://sum.golang.org 的密钥为已知"},
+		{"A signed head of an earlier day, which the log must continue", "早先的已签名树头，日志必须延续它"},
+		{"Where to write the signed head of a good log, for the next --since", "日志正确时写入其已签名树头的文件，供下次 --since 使用"},
+		{"--key is missing: the verifier key of %s, which clients have in GOSUMDB; modhaven sumdb key --show FILE prints it",
+			"缺少 --key：%s 的验证密钥，即客户端在 GOSUMDB 中所用的密钥；modhaven sumdb key --show FILE 可打印它"},
+		{"the log is good", "日志正确"},
+		{"the log is wrong; what is wrong in which tile is on standard error", "日志有错；哪个瓦片有什么错误见标准错误"},
+		{"it could not be read, so nothing is known; the reason is on standard error", "无法读取，因此一无所知；原因见标准错误"},
+		{"The files of a database of one's own", "自有数据库的文件"},
+		{"Every night, from outside", "每晚从外部审计"},
+		{"%s is WRONG: %s", "%s 有错：%s"},
+		{"%s was not audited: %s", "%s 未能审计：%s"},
+		{"%s: good: %d records, %d tiles, tree hash %s\n", "%s：正确：%d 条记录，%d 个瓦片，树的哈希 %s\n"},
+		{"%s: good: %d records, %d tiles, tree hash %s; it continues the head of %d records\n", "%s：正确：%d 条记录，%d 个瓦片，树的哈希 %s；它延续了 %d 条记录时的树头\n"},
+		{"%d of %d records (%d %%)", "%d / %d 条记录（%d %%）"},
 	}
 }
