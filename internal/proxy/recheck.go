@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"time"
 
@@ -89,8 +90,11 @@ func (s *Service) condemn(ctx context.Context, u Unverified, why string) {
 // quarantine moves an object to where nobody is served from.
 func (s *Service) quarantine(ctx context.Context, name string) error {
 	c, err := s.files.Open(ctx, name)
-	if err != nil {
-		return nil //nolint:nilerr // nobody is served of it
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil { // whatever it is: nobody must be served of it
+		return errors.Join(err, s.files.Remove(ctx, name))
 	}
 	defer c.Body.Close()
 	b, ok := c.Body.(io.ReaderAt)

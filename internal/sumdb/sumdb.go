@@ -130,7 +130,3 @@ func tidy(text string) string {
 	}
 	return strings.Join(lines, "\n")
 }
-
-func (p *Proxy) unavailable(why string) error {
-	return &goproxy.Unavailable{Reason: "checksum database " + p.o.DB.Name + why}
-}
