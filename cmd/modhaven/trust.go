@@ -22,26 +22,29 @@ import (
 	"github.com/modhaven/modhaven/internal/server"
 	"github.com/modhaven/modhaven/internal/store"
 	"github.com/modhaven/modhaven/internal/sumdb"
-	"github.com/modhaven/modhaven/internal/upstream"
 )
 
 // newSumClient builds what knows the checksum database; nil where that is off.
-func (hv *haven) newSumClient(db goproxy.SumDB, places []upstream.SumPlace, dir store.Store, log *slog.Logger) (*sumdb.Client, error) {
+func (hv *haven) newSumClient(cfg *config.Config, db goproxy.SumDB, dir store.Store) (*sumdb.Client, error) {
 	if db.Name == "" {
-		return nil, nil
+		return nil, nil //nolint:nilnil // none
 	}
-	o := sumdb.ClientOptions{DB: db, Keep: shelf{dir, "sumdb/" + db.Name + "/", log}, Log: log}
+	places, err := hv.sumPlaces(cfg, db)
+	if err != nil {
+		return nil, err
+	}
+	o := sumdb.ClientOptions{DB: db, Keep: shelf{dir, "sumdb/" + db.Name + "/", hv.log}, Log: hv.log}
 	if len(places) > 0 {
 		o.Remote = hv.pool.Sums(places)
 	}
 	for i := range places {
 		o.Places = append(o.Places, hv.pool.Sums(places[i:i+1]))
 	}
-	return sumdb.NewClient(o)
+	return sumdb.NewClient(context.Background(), o)
 }
 
 // newVerifier builds what says which hashes public modules must have; nil where there is no checksum database.
-func newVerifier(cfg *config.Config, client *sumdb.Client, log *slog.Logger, x extras) (proxy.Verifier, error) {
+func newVerifier(cfg *config.Config, client *sumdb.Client, x extras) (proxy.Verifier, error) {
 	if client == nil {
 		return nil, nil
 	}
@@ -50,7 +53,7 @@ func newVerifier(cfg *config.Config, client *sumdb.Client, log *slog.Logger, x e
 		return nil, err
 	}
 	return verifier{sumdb.NewVerifier(client, sumdb.VerifierOptions{
-		Private: x.noSumDBPatterns(cfg), Bypass: bypass, Refuse: cfg.Unreachable == "refuse", Log: log,
+		Private: x.noSumDBPatterns(cfg), Bypass: bypass, Refuse: cfg.Unreachable == "refuse",
 	})}, nil
 }
 
@@ -95,7 +98,11 @@ func (k shelf) Load(ctx context.Context, name string) ([]byte, bool) {
 
 // Save implements sumdb.Keeper.
 func (k shelf) Save(ctx context.Context, name string, b []byte) {
-	if err := k.store.Put(ctx, k.prefix+name, bytesSection(b), store.PutOptions{If: "*"}); err != nil {
+	err := k.store.Put(ctx, k.prefix+name, bytesSection(b), store.PutOptions{})
+	if errors.Is(err, fs.ErrExist) { // another process has it, or it is damaged
+		err = k.store.Put(ctx, k.prefix+name, bytesSection(b), store.PutOptions{If: "*"})
+	}
+	if err != nil {
 		k.log.Error("the store takes no checksum answer; clients were answered all the same", "name", name, "err", err)
 	}
 }
@@ -158,6 +165,9 @@ const sameService = time.Minute
 
 // served has the ledger note who was served which module. What was not served is none of it: anybody can ask for any name.
 func (hv *haven) served(next func(server.Access)) func(server.Access) {
+	if hv.ledger == nil {
+		return next
+	}
 	noted := lru.New(4<<20, func(time.Time) int64 { return 64 })
 	return func(a server.Access) {
 		hv.note(noted, &a)
@@ -169,7 +179,7 @@ func (hv *haven) served(next func(server.Access)) func(server.Access) {
 
 func (hv *haven) note(noted *lru.Cache[time.Time], a *server.Access) {
 	f := a.Request.File
-	if a.Request.Op != goproxy.OpFile || f.Kind == goproxy.Info || a.Method != http.MethodGet || a.Status/100 != 2 {
+	if a.Request.Op != goproxy.OpFile || f.Kind == goproxy.Info || a.Method != http.MethodGet || a.Status/100 != 2 || a.Err != nil {
 		return
 	}
 	client, _, err := net.SplitHostPort(a.Client)

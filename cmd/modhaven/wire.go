@@ -3,10 +3,12 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"syscall"
 
 	"go.opentelemetry.io/otel/trace"
 
@@ -24,7 +26,7 @@ import (
 // A haven is everything that serves modules, built from a configuration: the same for serve and for exec.
 type haven struct {
 	state     *store.State
-	ledger    *ledger.Ledger
+	ledger    *ledger.Ledger // nil where its disk takes none
 	service   *proxy.Service
 	handler   http.Handler
 	upstreams []goproxy.Upstream
@@ -80,29 +82,15 @@ func newHaven(cfg *config.Config, log *slog.Logger, x extras) (*haven, error) {
 	if err != nil {
 		return nil, err
 	}
-	state, err := store.OpenState(stateDir)
-	if err != nil {
-		return nil, err
-	}
-	if state.Swept > 0 {
-		log.Info("removed what processes that are gone had left", "spools", state.Swept)
-	}
-	dir, err := store.NewDir(state.Dir, state.Spool)
-	if err != nil {
-		state.Close()
-		return nil, err
-	}
 	resolvers, err := cfg.Resolvers()
 	if err != nil {
-		state.Close()
 		return nil, err
 	}
-	led, err := ledger.Open(context.Background(), filepath.Join(state.Dir, "ledger"))
+	hv := &haven{log: log, upstreams: ups, timeouts: upstream.DefaultTimeouts}
+	dir, err := hv.openState(stateDir)
 	if err != nil {
-		state.Close()
 		return nil, err
 	}
-	hv := &haven{state: state, ledger: led, log: log, upstreams: ups, timeouts: upstream.DefaultTimeouts}
 	hv.timeouts.Idle = cfg.Idle
 	hv.dialer.Lookup = (&upstream.Resolver{Servers: resolvers}).Lookup
 	hv.pool = upstream.NewPool(upstream.PoolOptions{Patience: cmp.Or(cfg.Patience, -1), Timeouts: hv.timeouts, Observer: x.attempts, Tracer: x.tracer(), Log: log})
@@ -110,43 +98,83 @@ func newHaven(cfg *config.Config, log *slog.Logger, x extras) (*haven, error) {
 		hv.closeParts()
 		return nil, err
 	}
-	var fetcher goproxy.Fetcher = hv.chain
-	if x.fetcher != nil {
-		fetcher = x.fetcher(fetcher)
-	}
-	po := proxy.Options{
-		Store:    dir,
-		Fetcher:  fetcher,
-		Spool:    state.Spool,
-		Recorder: x.recorder,
-		Ledger:   book{hv.ledger},
-		Log:      log,
-		Fresh:    max(cfg.Fresh, 1), // 0 would be the default of package proxy
-		Budget:   cfg.RefreshBudget,
-		Refresh:  cmp.Or(cfg.ListRefresh, -1),
-		Fills:    int64(cfg.Fills),
-		Memory:   max(int64(cfg.Memory), 1),
-	}
-	po.Tracer = x.tracer()
-	var client *sumdb.Client
-	places, err := hv.sumPlaces(cfg, db)
-	if err == nil {
-		client, err = hv.newSumClient(db, places, dir, log)
-	}
-	if err == nil {
-		po.Verifier, err = newVerifier(cfg, client, log, x)
-	}
+	client, err := hv.newSumClient(cfg, db, dir)
 	if err != nil {
 		hv.closeParts()
 		return nil, err
 	}
-	hv.service = proxy.New(po)
+	if err := hv.newService(cfg, client, dir, x); err != nil {
+		hv.closeParts()
+		return nil, err
+	}
 	so := server.Options{Source: hv.service, SumDB: newSumDB(cfg, db, client, x), Fresh: cfg.Fresh, Observe: hv.served(x.observe)}
 	if x.telemetry != nil {
 		watch(cfg, x.telemetry, hv, dir, &so)
 	}
 	hv.handler = server.New(so)
 	return hv, nil
+}
+
+// openState opens the state directory, and the ledger in it.
+func (hv *haven) openState(name string) (*store.Dir, error) {
+	state, err := store.OpenState(name)
+	if err != nil {
+		return nil, err
+	}
+	if state.Swept > 0 {
+		hv.log.Info("removed what processes that are gone had left", "spools", state.Swept)
+	}
+	dir, err := store.NewDir(state.Dir, state.Spool)
+	if err == nil {
+		hv.ledger, err = openLedger(state.Dir, hv.log)
+	}
+	if err != nil {
+		state.Close()
+		return nil, err
+	}
+	hv.state = state
+	return dir, nil
+}
+
+// openLedger opens the ledger; nil where its disk is full or fails, since no build fails of that.
+func openLedger(state string, log *slog.Logger) (*ledger.Ledger, error) {
+	l, err := ledger.Open(context.Background(), filepath.Join(state, "ledger"))
+	if errors.Is(err, ledger.ErrDisk) || errors.Is(err, syscall.ENOSPC) {
+		log.Error("files are served without being noted in the ledger, and are not compared with it, until the next start", "err", err)
+		return nil, nil //nolint:nilnil // none
+	}
+	return l, err
+}
+
+// newService builds what gets modules.
+func (hv *haven) newService(cfg *config.Config, client *sumdb.Client, dir store.Store, x extras) error {
+	var fetcher goproxy.Fetcher = hv.chain
+	if x.fetcher != nil {
+		fetcher = x.fetcher(fetcher)
+	}
+	verifier, err := newVerifier(cfg, client, x)
+	if err != nil {
+		return err
+	}
+	po := proxy.Options{
+		Store:    dir,
+		Fetcher:  fetcher,
+		Spool:    hv.state.Spool,
+		Verifier: verifier,
+		Recorder: x.recorder,
+		Log:      hv.log,
+		Tracer:   x.tracer(),
+		Fresh:    max(cfg.Fresh, 1), // 0 would be the default of package proxy
+		Budget:   cfg.RefreshBudget,
+		Refresh:  cmp.Or(cfg.ListRefresh, -1),
+		Fills:    int64(cfg.Fills),
+		Memory:   max(int64(cfg.Memory), 1),
+	}
+	if hv.ledger != nil {
+		po.Ledger = book{hv.ledger}
+	}
+	hv.service = proxy.New(po)
+	return nil
 }
 
 // watch lets telemetry see a haven, and be seen in it.
@@ -188,8 +216,10 @@ func (hv *haven) close() {
 // closeParts ends what stands below the service.
 func (hv *haven) closeParts() {
 	hv.pool.Close()
-	if err := hv.ledger.Close(); err != nil {
-		hv.log.Error("the ledger was not closed well", "err", err)
+	if hv.ledger != nil {
+		if err := hv.ledger.Close(); err != nil {
+			hv.log.Error("the ledger was not closed well", "err", err)
+		}
 	}
 	hv.state.Close()
 }
@@ -232,9 +262,6 @@ func (hv *haven) newUpstream(addr string, o goproxy.UpstreamOptions) (*upstream.
 // sumPlaces are where the checksum database is asked: at a given address first, then at the upstreams' copies, then
 // at the database itself and its mirrors. Where upstreams are off, at a given address only.
 func (hv *haven) sumPlaces(cfg *config.Config, db goproxy.SumDB) ([]upstream.SumPlace, error) {
-	if db.Name == "" {
-		return nil, nil
-	}
 	var places []upstream.SumPlace
 	direct := func(addr string) error {
 		u, err := hv.newUpstream(addr, goproxy.UpstreamOptions{})

@@ -205,14 +205,20 @@ func code(err error) int {
 	return e.Code() & 0xff
 }
 
-// explain says of which file an error is and what to do about it. A full disk is syscall.ENOSPC to errors.Is.
+// ErrDisk says that the ledger's disk is full or fails: nothing is wrong with the ledger itself.
+var ErrDisk = errors.New("its disk is full or fails; make room, or see the system's log")
+
+// explain says of which file an error is and what to do about it. A full disk is ErrDisk to errors.Is, and syscall.ENOSPC
+// where SQLite can tell.
 func (l *Ledger) explain(err error) error {
 	dir := filepath.Dir(l.name)
 	switch code(err) {
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
 		return fmt.Errorf("ledger %s: it is damaged (%w); end Modhaven, move the directory %s aside and start again: files are then trusted anew on first use", l.name, err, dir)
 	case sqlite3.SQLITE_FULL:
-		return fmt.Errorf("ledger %s: %w (%w); make room on its disk", l.name, syscall.ENOSPC, err)
+		return fmt.Errorf("ledger %s: %w (%w, %w)", l.name, ErrDisk, syscall.ENOSPC, err)
+	case sqlite3.SQLITE_IOERR:
+		return fmt.Errorf("ledger %s: %w (%w)", l.name, ErrDisk, err)
 	case sqlite3.SQLITE_BUSY:
 		return fmt.Errorf("ledger %s: another process held it for more than %v (%w); find out which has it open", l.name, busy, err)
 	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN:

@@ -260,13 +260,14 @@ func (c *checked) judge(ctx context.Context, h1, known, from string, want Want) 
 	case err != nil: // nobody's build fails of it
 		c.log.ErrorContext(c.ctx, "the ledger takes no entry; clients were answered all the same", "file", c.file.String(), "err", err)
 		c.recorder.Record(Event{What: StoreFailed, Path: c.file.Path, Name: c.file.Name(), Err: err})
-	case noted.Wrong != "":
+	case noted.Wrong != "" && known == "":
 		return c.mismatch(from, h1, "another hash", "since this was found wrong: "+noted.Wrong)
 	case noted.H1 != h1:
 		return c.mismatch(from, h1, noted.H1, fmt.Sprintf("as it was first served, on %s from %s", noted.First.UTC().Format(time.DateTime), noted.From))
 	}
 	if want.Unverified != "" && noted.By == "" {
 		c.pending.Store(true)
+		c.log.WarnContext(c.ctx, "a file goes out unverified", "file", c.file.String(), "from", from, "why", want.Unverified)
 		c.recorder.Record(Event{What: Unproven, Path: c.file.Path, Name: c.file.Name(), From: from})
 	}
 	return nil

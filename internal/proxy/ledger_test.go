@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"iter"
@@ -199,13 +200,78 @@ func TestRecheck(t *testing.T) {
 		if _, _, err := get(t.Context(), s, theZip); !errors.As(err, &wrong) || !strings.Contains(wrong.Reason, "found wrong") {
 			t.Errorf("the condemned file again: %v", err)
 		}
-		// What the database does not know is no public module.
+		// What the database does not know is no public module, until it does.
 		another := mkFile("example.com/unknown", "v1.0.0", goproxy.Mod)
 		wantFile(t, s, another, files(another))
 		settle(t, s)
 		v.says(Want{}, &goproxy.Refused{Status: 403, Reason: "not known"})
-		time.Sleep(recheckEvery)
+		time.Sleep(3 * recheckEvery)
 		synctest.Wait()
 		wantStored(t, s.o.Store, another, nil)
+		if n := len(heard.of(Condemned)); n != 2 {
+			t.Errorf("%d files were condemned, want 2", n)
+		}
+		v.says(Want{Mod: hashMod(t, files(another)), Zip: "h1:x", By: "db.test", TreeSize: 10}, nil)
+		wantFile(t, s, another, files(another))
+		settle(t, s)
+		wantStored(t, s.o.Store, another, files(another))
 	})
+}
+
+// TestRecheckGoesOn: a file that is excepted, or that the database cannot be asked for, holds up none behind it.
+func TestRecheckGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		files := filler(100_000)
+		ledger, v := &book{}, &perModule{before: Want{Unverified: "away"}}
+		s := newService(t, Options{Fetcher: serving(t, files), Verifier: v, Ledger: ledger})
+		var all []goproxy.File
+		for i := range 20 {
+			f := mkFile(fmt.Sprintf("example.com/m%02d", i), "v1.0.0", goproxy.Mod)
+			all = append(all, f)
+			wantFile(t, s, f, files(f))
+		}
+		settle(t, s)
+		v.back(func(m module.Version) (Want, error) {
+			switch m.Path {
+			case "example.com/m03":
+				return Want{Unverified: "moved", Excepted: true}, nil
+			case "example.com/m07":
+				return Want{Unverified: "500"}, nil
+			}
+			return Want{Mod: hashMod(t, files(goproxy.File{Version: m, Kind: goproxy.Mod})), Zip: "h1:x", By: "db.test", TreeSize: 9}, nil
+		})
+		time.Sleep(recheckEvery)
+		synctest.Wait()
+		for _, f := range all {
+			left := f.Path == "example.com/m03" || f.Path == "example.com/m07"
+			if proven := ledger.of(f).By != ""; proven == left {
+				t.Errorf("%s: proven %v", f, proven)
+			}
+		}
+		if !s.pending.Load() {
+			t.Error("what is left will not be asked for again")
+		}
+	})
+}
+
+// perModule is a Verifier that says one thing of all, and later by module.
+type perModule struct {
+	mu     sync.Mutex
+	before Want
+	say    func(module.Version) (Want, error)
+}
+
+func (v *perModule) back(say func(module.Version) (Want, error)) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.say = say
+}
+
+func (v *perModule) Want(_ context.Context, m module.Version) (Want, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.say == nil {
+		return v.before, nil
+	}
+	return v.say(m)
 }

@@ -77,7 +77,8 @@ type Want struct {
 	Zip, Mod   string
 	By         string // who says so
 	TreeSize   int64  // of the checksum database that proves it
-	Unverified string // why nothing is known that should be; "" where it is, or where nobody can
+	Unverified string // why nothing is known that should be; "" where it is, or where the module is private
+	Excepted   bool   // it is by a rule, not by trouble
 }
 
 // A Ledger remembers the hash of every file that was ever served: trust on first use, where nothing better can be had.
@@ -133,7 +134,7 @@ const (
 	Mismatch    // a file's hash is not the one that it must have; Err says which
 	Unproven    // a file was let out though no checksum database could be asked for it
 	Proven      // such a file was found right later
-	Condemned   // such a file was found wrong later
+	Condemned   // such a file was found wrong later, or is no public module's
 )
 
 type nobody struct{}

@@ -32,22 +32,42 @@ func (s *Service) recheck(ctx context.Context) {
 	}
 }
 
+// fewFailures is how many files in a row cannot be asked for before that is taken for the database's trouble.
+const fewFailures = 3
+
 // recheckAll goes through what is not verified. It reports false where some of that has to be asked for again.
 func (s *Service) recheckAll(ctx context.Context) bool {
+	all, failures := true, 0
 	for u, err := range s.o.Ledger.Unverified(ctx) {
 		if err != nil {
 			s.o.Log.Error("the ledger cannot be read; what went out unverified stays so", "err", err)
 			return false
 		}
-		if !s.recheckOne(ctx, u) {
-			return false
+		switch s.recheckOne(ctx, u) {
+		case concluded:
+			failures = 0
+		case undecided:
+			all, failures = false, 0
+		case unanswered:
+			all = false
+			if failures++; failures == fewFailures {
+				return false
+			}
 		}
 	}
-	return true
+	return all
 }
 
-// recheckOne reports false where the database cannot be asked.
-func (s *Service) recheckOne(ctx context.Context, u Unverified) bool {
+// An outcome is what came of verifying a file again.
+type outcome uint8
+
+const (
+	concluded  outcome = iota
+	undecided          // the answer may be another one later
+	unanswered         // the database could not be asked
+)
+
+func (s *Service) recheckOne(ctx context.Context, u Unverified) outcome {
 	want, err := s.o.Verifier.Want(ctx, u.File.Version)
 	var refused *goproxy.Refused
 	hash := want.Zip
@@ -56,9 +76,14 @@ func (s *Service) recheckOne(ctx context.Context, u Unverified) bool {
 	}
 	switch {
 	case errors.As(err, &refused):
-		s.condemn(ctx, u, refused.Reason)
-	case err != nil, want.Unverified != "":
-		return false
+		s.withdraw(ctx, u, refused.Reason)
+		return undecided
+	case err != nil:
+		return unanswered
+	case want.Excepted:
+		return undecided
+	case want.Unverified != "":
+		return unanswered
 	case hash == "": // it is private
 	case hash != u.Seen.H1:
 		s.condemn(ctx, u, fmt.Sprintf("its hash is %s, %s (tree of %d records) says %s", u.Seen.H1, want.By, want.TreeSize, hash))
@@ -66,11 +91,23 @@ func (s *Service) recheckOne(ctx context.Context, u Unverified) bool {
 		u.Seen.By, u.Seen.TreeSize = want.By, want.TreeSize
 		if _, err := s.o.Ledger.Record(ctx, u.File, u.Seen); err != nil {
 			s.o.Log.Error("the ledger takes no entry", "file", u.File.String(), "err", err)
-			return false
+			return undecided
 		}
 		s.o.Recorder.Record(Event{What: Proven, Path: u.File.Path, Name: u.File.Name()})
 	}
-	return true
+	return concluded
+}
+
+// withdraw takes a file out of the store that the database does not know. It may know it later: nothing is said of its hash.
+func (s *Service) withdraw(ctx context.Context, u Unverified, why string) {
+	was, err := s.quarantine(ctx, fileName(u.File))
+	switch {
+	case err != nil:
+		s.o.Log.Error("a file that must not be served stays in the store; remove it", "file", u.File.String(), "err", err)
+	case was:
+		s.o.Log.Error("a file that was served unverified is no public module's; it is in quarantine", "file", u.File.String(), "from", u.Seen.From, "why", why)
+		s.o.Recorder.Record(Event{What: Condemned, Path: u.File.Path, Name: u.File.Name(), From: u.Seen.From, Err: &goproxy.Wrong{From: u.Seen.From, Reason: why}})
+	}
 }
 
 // condemn takes a file that was served and is not what it must be out of the store, and says so loudly.
@@ -82,27 +119,27 @@ func (s *Service) condemn(ctx context.Context, u Unverified, why string) {
 	if err := s.o.Ledger.Condemn(ctx, u.File, why); err != nil {
 		s.o.Log.Error("the ledger takes no entry", "file", u.File.String(), "err", err)
 	}
-	if err := s.quarantine(ctx, fileName(u.File)); err != nil {
+	if _, err := s.quarantine(ctx, fileName(u.File)); err != nil {
 		s.o.Log.Error("a wrong file stays in the store; remove it", "file", u.File.String(), "err", err)
 	}
 }
 
-// quarantine moves an object to where nobody is served from.
-func (s *Service) quarantine(ctx context.Context, name string) error {
+// quarantine moves an object to where nobody is served from, and reports whether it was there.
+func (s *Service) quarantine(ctx context.Context, name string) (was bool, err error) {
 	c, err := s.files.Open(ctx, name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return false, nil
 	}
 	if err != nil { // whatever it is: nobody must be served of it
-		return errors.Join(err, s.files.Remove(ctx, name))
+		return true, errors.Join(err, s.files.Remove(ctx, name))
 	}
 	defer c.Body.Close()
 	b, ok := c.Body.(io.ReaderAt)
 	if !ok {
-		return errors.New("a body that cannot seek")
+		return true, errors.New("a body that cannot seek")
 	}
 	if err := s.o.Store.Put(ctx, "quarantine/"+name, io.NewSectionReader(b, 0, c.Size), store.PutOptions{If: "*", ETag: c.ETag}); err != nil {
 		s.o.Log.Error("no copy of a wrong file is in quarantine", "name", name, "err", err)
 	}
-	return s.files.Remove(ctx, name)
+	return true, s.files.Remove(ctx, name)
 }

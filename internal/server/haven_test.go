@@ -62,7 +62,7 @@ func newHaven(t *testing.T, up *proxytest.Upstream, db *proxytest.SumDB) *haven 
 	o := server.Options{Source: hv.service, Fresh: time.Minute, Observe: hv.observe}
 	if db != nil {
 		known := goproxy.SumDB{Name: db.Name, Key: db.Key}
-		client, err := sumdb.NewClient(sumdb.ClientOptions{
+		client, err := sumdb.NewClient(t.Context(), sumdb.ClientOptions{
 			DB: known, Keep: noShelf{}, Log: quiet,
 			Remote: pool.Sums([]upstream.SumPlace{{Upstream: src, Prefix: "sumdb/" + db.Name + "/"}}),
 		})

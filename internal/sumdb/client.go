@@ -41,17 +41,16 @@ type ClientOptions struct {
 type Client struct {
 	o        ClientOptions
 	verifier note.Verifiers
-	flight   singleflight.Group
+	flight   singleflight.Group // of what is asked for
+	fetches  singleflight.Group // of the tiles that prove it
 	slots    chan struct{}
 	records  *lru.Cache[Record]
 	tiles    *lru.Cache[[]byte] // proven ones
 
-	mu     sync.Mutex // guards all below
-	loaded bool
-	now    head
-	forked *ForkError // why nothing is believed any more
-
-	refreshed time.Time // when the newest head was had
+	mu        sync.Mutex // guards all below
+	now       head
+	forked    *ForkError // why nothing is believed any more
+	refreshed time.Time  // when the newest head was had
 }
 
 // A head is a signed tree head that was proven to continue all earlier ones.
@@ -98,19 +97,21 @@ func unproven(format string, args ...any) error { return &unprovenError{fmt.Spri
 
 const maxRecords = 8 << 20
 
-// NewClient returns a Client. A key that is none is an error.
-func NewClient(o ClientOptions) (*Client, error) {
+// NewClient returns a Client that goes on from the tree head that is kept. It is an error if the key is none, or did not
+// sign that head.
+func NewClient(ctx context.Context, o ClientOptions) (*Client, error) {
 	v, err := note.NewVerifier(o.DB.Key)
 	if err != nil {
 		return nil, fmt.Errorf("checksum database %s: its key %q: %w; see the setting sumdb", o.DB.Name, o.DB.Key, err)
 	}
-	return &Client{
+	c := &Client{
 		o:        o,
 		verifier: note.VerifierList(v),
 		slots:    make(chan struct{}, maxAsking),
 		records:  lru.New(maxRecords, func(r Record) int64 { return int64(len(r.Text)) + 64 }),
 		tiles:    lru.New(maxMemory, func(b []byte) int64 { return int64(len(b)) }),
-	}, nil
+	}
+	return c, c.load(ctx)
 }
 
 // Lookup returns the record of a version, proven. That the database does not know it is a *goproxy.NotFound, that it has
@@ -123,19 +124,36 @@ func (c *Client) Lookup(ctx context.Context, m module.Version) (Record, error) {
 	if r, ok := c.known(ctx, name, m); ok {
 		return r, nil
 	}
-	ch := c.flight.DoChan(name, func() (any, error) {
+	return once(ctx, c, name, func(ctx context.Context) (Record, error) { return c.ask(ctx, name, m) })
+}
+
+// once asks the database for something, in turn and once for all who want it now. The question belongs to none of them.
+func once[T any](ctx context.Context, c *Client, what string, ask func(context.Context) (T, error)) (none T, err error) {
+	ch := c.flight.DoChan(what, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 		defer cancel()
-		return c.ask(ctx, name, m)
+		if err := c.frozen(); err != nil {
+			return none, err
+		}
+		if c.o.Remote == nil {
+			return none, c.unavailable(errors.New("there is nobody to ask for it (upstreams: off)"))
+		}
+		select {
+		case c.slots <- struct{}{}:
+			defer func() { <-c.slots }()
+		case <-ctx.Done():
+			return none, c.unavailable(errors.New("too many questions wait for an answer already"))
+		}
+		return ask(ctx)
 	})
 	select {
 	case r := <-ch:
 		if r.Err != nil {
-			return Record{}, r.Err
+			return none, r.Err
 		}
-		return r.Val.(Record), nil
+		return r.Val.(T), nil
 	case <-ctx.Done():
-		return Record{}, context.Cause(ctx)
+		return none, context.Cause(ctx)
 	}
 }
 
@@ -172,27 +190,15 @@ func (c *Client) known(ctx context.Context, name string, m module.Version) (Reco
 
 // ask gets a record and its proof, from whoever is first, then from each place alone while what comes proves nothing.
 func (c *Client) ask(ctx context.Context, name string, m module.Version) (Record, error) {
-	if err := c.load(ctx); err != nil {
-		return Record{}, err
-	}
-	if c.o.Remote == nil {
-		return Record{}, c.unavailable(errors.New("there is nobody to ask for it (upstreams: off)"))
-	}
-	select {
-	case c.slots <- struct{}{}:
-		defer func() { <-c.slots }()
-	case <-ctx.Done():
-		return Record{}, c.unavailable(errors.New("too many questions wait for an answer already"))
-	}
-	r, err := c.prove(ctx, c.o.Remote, name, m)
-	for _, place := range c.o.Places {
+	r, err := c.prove(ctx, anyPlace, name, m)
+	for i := range c.o.Places {
 		var bad *unprovenError
 		if !errors.As(err, &bad) {
 			break
 		}
 		c.o.Log.Warn("what came from a checksum database is not what it signed; asking elsewhere", "database", c.o.DB.Name, "name", name, "err", err)
 		var other error
-		if r, other = c.prove(ctx, place, name, m); other == nil || errors.As(other, new(*ForkError)) {
+		if r, other = c.prove(ctx, place(i), name, m); other == nil || errors.As(other, new(*ForkError)) {
 			err = other
 		}
 	}
@@ -200,10 +206,23 @@ func (c *Client) ask(ctx context.Context, name string, m module.Version) (Record
 		c.records.Put(name, r)
 		return r, nil
 	}
-	if errors.As(err, new(*goproxy.NotFound)) || errors.As(err, new(*ForkError)) {
-		return Record{}, err
+	return Record{}, c.trouble(err)
+}
+
+// A place is whom to ask: one of ClientOptions.Places, or whoever answers first.
+type place int
+
+const anyPlace place = -1
+
+func (c *Client) get(ctx context.Context, from place, name string, check func([]byte) error) ([]byte, error) {
+	remote := c.o.Remote
+	if from != anyPlace {
+		remote = c.o.Places[from]
 	}
-	return Record{}, c.unavailable(err)
+	if remote == nil {
+		return nil, c.unavailable(errors.New("there is nobody to ask for it (upstreams: off)"))
+	}
+	return remote.Get(ctx, name, maxAnswer, check)
 }
 
 func (c *Client) unavailable(err error) error {
@@ -211,8 +230,8 @@ func (c *Client) unavailable(err error) error {
 }
 
 // prove asks from for a record and for what proves it.
-func (c *Client) prove(ctx context.Context, from Remote, name string, m module.Version) (Record, error) {
-	b, err := from.Get(ctx, name, maxAnswer, checkRecord(m.Path, m.Version))
+func (c *Client) prove(ctx context.Context, from place, name string, m module.Version) (Record, error) {
+	b, err := c.get(ctx, from, name, checkRecord(m.Path, m.Version))
 	if err != nil {
 		return Record{}, err
 	}
@@ -248,8 +267,8 @@ func (c *Client) prove(ctx context.Context, from Remote, name string, m module.V
 }
 
 // latest asks for the newest head.
-func (c *Client) latest(ctx context.Context, from Remote, want int64) (head, error) {
-	msg, err := from.Get(ctx, "latest", maxAnswer, checkLatest)
+func (c *Client) latest(ctx context.Context, from place, want int64) (head, error) {
+	msg, err := c.get(ctx, from, latestName, checkLatest)
 	if err != nil {
 		return head{}, err
 	}
@@ -266,8 +285,8 @@ func asUnproven(err error) error {
 	return unproven("%v", err)
 }
 
-// Frozen returns why nothing is believed of the database any more; nil where all is well.
-func (c *Client) Frozen() error {
+// frozen returns why nothing is believed of the database any more; nil where all is well.
+func (c *Client) frozen() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.forked == nil {

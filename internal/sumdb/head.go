@@ -17,29 +17,28 @@ const (
 	tileHeight = 8
 )
 
-// load reads the head that was kept, once.
+// load reads what is kept of the head, and of a fork.
 func (c *Client) load(ctx context.Context) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.forked != nil {
-		return c.forked
-	}
-	if c.loaded {
-		return nil
-	}
 	if b, ok := c.o.Keep.Load(ctx, forkName); ok {
 		c.forked = &ForkError{c.o.DB.Name, "It was seen by an earlier run; both signed trees:\n" + string(b)}
-		return c.forked
+		c.o.Log.Error("SECURITY: a checksum database is not believed", "database", c.o.DB.Name, "err", c.forked)
 	}
-	if msg, ok := c.o.Keep.Load(ctx, latestName); ok {
-		tree, err := c.open(msg)
-		if err != nil {
-			return fmt.Errorf("checksum database %s: the tree head that was kept: %w; remove it where the key has changed, and what is kept beside it", c.o.DB.Name, err)
-		}
-		c.now = head{tree, msg}
+	kept, err := c.kept(ctx)
+	c.now = kept
+	return err
+}
+
+// kept returns the head that is kept, which may be another process's.
+func (c *Client) kept(ctx context.Context) (head, error) {
+	msg, ok := c.o.Keep.Load(ctx, latestName)
+	if !ok {
+		return head{}, nil
 	}
-	c.loaded = true
-	return nil
+	tree, err := c.open(msg)
+	if err != nil {
+		return head{}, fmt.Errorf("checksum database %s: the tree head that is kept (%s): %w; where its key has changed remove what is kept of it", c.o.DB.Name, latestName, err)
+	}
+	return head{tree, msg}, nil
 }
 
 // open reads a signed tree head.
@@ -63,12 +62,12 @@ func (c *Client) current() head {
 
 // advance takes a signed head into account and returns the one to believe. That is a newer one only where record
 // want is not in the tree yet: every step needs tiles that all later proofs must have.
-func (c *Client) advance(ctx context.Context, from Remote, msg []byte, want int64) (head, error) {
+func (c *Client) advance(ctx context.Context, from place, msg []byte, want int64) (head, error) {
 	tree, err := c.open(msg)
 	if err != nil {
 		return head{}, err
 	}
-	for {
+	for ctx.Err() == nil {
 		now := c.current()
 		if tree.N <= now.N {
 			return now, c.compare(ctx, from, head{tree, msg}, now)
@@ -77,21 +76,26 @@ func (c *Client) advance(ctx context.Context, from Remote, msg []byte, want int6
 			return now, nil
 		}
 		next := head{tree, msg}
-		if err := c.compare(ctx, from, now, next); err != nil {
+		if err := c.follow(ctx, from, now, next); err != nil {
 			return head{}, err
 		}
-		if err := c.widen(ctx, from, now, next); err != nil {
-			return head{}, err
-		}
-		ok, err := c.install(ctx, now, next)
-		if err != nil || ok {
+		if ok, err := c.install(ctx, from, now, next); ok || err != nil {
 			return next, err
 		}
 	}
+	return head{}, context.Cause(ctx)
+}
+
+// follow proves that next continues now, and gets what keeps proven all that is.
+func (c *Client) follow(ctx context.Context, from place, now, next head) error {
+	if err := c.compare(ctx, from, now, next); err != nil {
+		return err
+	}
+	return c.widen(ctx, from, now, next)
 }
 
 // compare proves that newer continues older.
-func (c *Client) compare(ctx context.Context, from Remote, older, newer head) error {
+func (c *Client) compare(ctx context.Context, from place, older, newer head) error {
 	switch {
 	case older.N == 0 || older.N == newer.N && older.Hash == newer.Hash:
 		return nil
@@ -126,7 +130,7 @@ func (c *Client) fork(ctx context.Context, a, b head) error {
 
 // widen gets, under the next head, each tile that is not full under the one before: so all that is proven by tiles that
 // are kept stays so, with nobody to ask.
-func (c *Client) widen(ctx context.Context, from Remote, now, next head) error {
+func (c *Client) widen(ctx context.Context, from place, now, next head) error {
 	var indexes []int64
 	for level := 0; ; level++ {
 		n := now.N >> (tileHeight * level)
@@ -147,38 +151,46 @@ func (c *Client) widen(ctx context.Context, from Remote, now, next head) error {
 	return nil
 }
 
-// install keeps the next head in place of now. It reports false where another process has kept one meanwhile, which then
-// is current.
-func (c *Client) install(ctx context.Context, now, next head) (bool, error) {
+// install keeps next, which follows now, in place of it. It reports false where something else is kept: then that is
+// current if it follows now, and now is kept in its place if it is older.
+func (c *Client) install(ctx context.Context, from place, now, next head) (bool, error) {
 	ok, err := c.o.Keep.Swap(ctx, latestName, now.msg, next.msg)
 	if err != nil { // it is believed without: a restart begins with the one before
 		c.o.Log.Error("the store takes no tree head", "database", c.o.DB.Name, "err", err)
 		ok = true
 	}
-	if !ok {
-		_, err := c.reload(ctx)
-		return false, err
+	if ok {
+		c.moveTo(now, next)
+		return true, nil
 	}
+	return false, c.meet(ctx, from, now)
+}
+
+// meet brings now and the head that is kept together: the larger one is current and kept, once they are one history.
+func (c *Client) meet(ctx context.Context, from place, now head) error {
+	kept, err := c.kept(ctx)
+	if err != nil {
+		return err
+	}
+	if kept.N < now.N { // removed, or a backup that was restored: a head never goes back
+		if err := c.compare(ctx, from, kept, now); err != nil {
+			return err
+		}
+		_, err := c.o.Keep.Swap(ctx, latestName, kept.msg, now.msg)
+		return err
+	}
+	if err := c.follow(ctx, from, now, kept); err != nil {
+		return err
+	}
+	c.moveTo(now, kept)
+	return nil
+}
+
+// moveTo makes next current, if now is still.
+func (c *Client) moveTo(now, next head) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if bytes.Equal(c.now.msg, now.msg) {
 		c.now = next
 	}
-	return true, nil
-}
-
-// reload takes over the head that is kept: another process has proven that it continues ours.
-func (c *Client) reload(ctx context.Context) (head, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	msg, there := c.o.Keep.Load(ctx, latestName)
-	if !there { // removed under our hands
-		c.now = head{}
-		return c.now, nil
-	}
-	tree, err := c.open(msg)
-	if err == nil && tree.N >= c.now.N {
-		c.now = head{tree, msg}
-	}
-	return c.now, err
 }

@@ -56,6 +56,12 @@ func (s *shelf) Swap(_ context.Context, name string, old, b []byte) (bool, error
 	return true, nil
 }
 
+func (s *shelf) remove(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.m, name)
+}
+
 func (s *shelf) names() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

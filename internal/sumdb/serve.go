@@ -23,14 +23,12 @@ func (c *Client) Answer(ctx context.Context, m module.Version) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.load(ctx); err != nil {
-		return nil, err
-	}
 	now := c.current()
 	if r.ID >= now.N { // another process has proven it
-		if now, err = c.reload(ctx); err != nil {
-			return nil, err
+		if err := c.meet(ctx, anyPlace, now); err != nil {
+			return nil, c.trouble(err)
 		}
+		now = c.current()
 	}
 	record, err := tlog.FormatRecord(r.ID, r.Text)
 	if err == nil && r.ID >= now.N {
@@ -44,16 +42,13 @@ func (c *Client) Answer(ctx context.Context, m module.Version) ([]byte, error) {
 
 // Latest returns the newest signed head that can be had: that of a minute ago is as good, and an older one better than none.
 func (c *Client) Latest(ctx context.Context) ([]byte, error) {
-	if err := c.load(ctx); err != nil {
-		return nil, err
-	}
 	c.mu.Lock()
-	fresh := time.Since(c.refreshed) < freshHead && c.now.N > 0
+	fresh := time.Since(c.refreshed) < freshHead
 	c.mu.Unlock()
-	if fresh {
-		return c.current().msg, nil
+	var err error
+	if !fresh {
+		err = c.refresh(ctx)
 	}
-	err := c.refresh(ctx)
 	if now := c.current(); now.N > 0 && !errors.As(err, new(*ForkError)) {
 		return now.msg, nil
 	}
@@ -62,63 +57,87 @@ func (c *Client) Latest(ctx context.Context) ([]byte, error) {
 
 // refresh goes on to the newest head.
 func (c *Client) refresh(ctx context.Context) error {
-	if c.o.Remote == nil {
-		return c.unavailable(errors.New("there is nobody to ask for it (upstreams: off)"))
-	}
-	if c.current().N > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(goproxy.WithStale(ctx), budget)
-		defer cancel()
-	}
-	if _, err := c.latest(ctx, c.o.Remote, math.MaxInt64); err != nil {
-		if errors.As(err, new(*ForkError)) || errors.As(err, new(*goproxy.NotFound)) {
-			return err
+	_, err := once(ctx, c, latestName, func(ctx context.Context) (head, error) {
+		if c.current().N > 0 {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(goproxy.WithStale(ctx), budget)
+			defer cancel()
 		}
-		return c.unavailable(err)
+		h, err := c.latest(ctx, anyPlace, math.MaxInt64)
+		if err != nil {
+			return head{}, c.trouble(err)
+		}
+		c.mu.Lock()
+		c.refreshed = time.Now()
+		c.mu.Unlock()
+		return h, nil
+	})
+	return err
+}
+
+// trouble returns err in the words of package goproxy, or a *ForkError.
+func (c *Client) trouble(err error) error {
+	if errors.As(err, new(*ForkError)) || errors.As(err, new(*goproxy.NotFound)) {
+		return err
 	}
-	c.mu.Lock()
-	c.refreshed = time.Now()
-	c.mu.Unlock()
-	return nil
+	return c.unavailable(err)
 }
 
 // Tile returns a tile of hashes, proven.
 func (c *Client) Tile(ctx context.Context, t tlog.Tile) ([]byte, error) {
-	if b, ok := c.provenTile(ctx, t); ok {
-		return slices.Clone(b), nil
-	}
-	if err := c.load(ctx); err != nil {
-		return nil, err
-	}
 	if t.H != tileHeight || t.L < 0 || t.L > 7 {
 		return nil, goproxy.Absent("not found: tiles have the height %d", tileHeight)
 	}
-	if c.holds(t) < t.W {
+	if b, ok := c.provenTile(ctx, t); ok {
+		return slices.Clone(b), nil
+	}
+	if wide(t, c.current()).W < t.W {
 		if err := c.refresh(ctx); err != nil {
 			return nil, err
 		}
 	}
-	wide := t
-	if wide.W = min(c.holds(t), 1<<tileHeight); wide.W < t.W {
+	widest := wide(t, c.current())
+	if widest.W < t.W {
 		return nil, goproxy.Absent("not found: the tree has not grown that far")
 	}
-	index := tlog.StoredHashIndex(tileHeight*t.L, t.N<<tileHeight)
-	if _, err := tlog.TileHashReader(c.current().Tree, &tileReader{ctx, c, c.o.Remote}).ReadHashes([]int64{index}); err != nil {
-		return nil, c.unavailable(asUnproven(err))
+	if b, ok := c.provenTile(ctx, widest); ok {
+		return slices.Clone(b[:t.W*tlog.HashSize]), nil
 	}
-	b, ok := c.provenTile(ctx, wide)
-	if !ok {
-		return nil, c.unavailable(fmt.Errorf("%s could not be kept", wide.Path()))
+	b, err := once(ctx, c, fmt.Sprintf("tile/%d/%d", t.L, t.N), func(ctx context.Context) ([]byte, error) { return c.proveTile(ctx, t) })
+	switch {
+	case err != nil:
+		return nil, err
+	case len(b) < t.W*tlog.HashSize: // another client wanted less of it, before the tree grew
+		return nil, c.unavailable(fmt.Errorf("the tree grew while %s was asked for", t.Path()))
 	}
 	return slices.Clone(b[:t.W*tlog.HashSize]), nil
 }
 
-// holds returns how many hashes of a tile's place, and those behind it, are in the tree.
-func (c *Client) holds(t tlog.Tile) int {
-	return int(min(max(c.current().N>>(tileHeight*t.L)-t.N<<tileHeight, 0), 1<<tileHeight))
+// proveTile gets a tile as wide as the tree has it now.
+func (c *Client) proveTile(ctx context.Context, t tlog.Tile) ([]byte, error) {
+	now := c.current()
+	t = wide(t, now)
+	if b, ok := c.provenTile(ctx, t); ok {
+		return b, nil
+	}
+	index := tlog.StoredHashIndex(tileHeight*t.L, t.N<<tileHeight)
+	if _, err := tlog.TileHashReader(now.Tree, &tileReader{ctx, c, anyPlace}).ReadHashes([]int64{index}); err != nil {
+		return nil, c.trouble(asUnproven(err))
+	}
+	b, ok := c.provenTile(ctx, t)
+	if !ok {
+		return nil, c.unavailable(fmt.Errorf("%s is not kept", t.Path()))
+	}
+	return b, nil
+}
+
+// wide returns a tile with all the hashes that it has in a tree; W is 0 where it has none.
+func wide(t tlog.Tile, in head) tlog.Tile {
+	t.W = int(min(max(in.N>>(tileHeight*t.L)-t.N<<tileHeight, 0), 1<<tileHeight))
+	return t
 }
 
 // Serves reports whether lookups can be answered: somebody can be asked, or there is what was proven before.
-func (c *Client) Serves(ctx context.Context) bool {
-	return c.o.Remote != nil || c.load(ctx) == nil && c.current().N > 0
+func (c *Client) Serves() bool {
+	return c.o.Remote != nil || c.current().N > 0
 }

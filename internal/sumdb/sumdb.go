@@ -6,6 +6,7 @@ package sumdb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -65,7 +66,7 @@ func (p *Proxy) Answer(ctx context.Context, path string) (*goproxy.Content, erro
 	kind, rest, _ := strings.Cut(name, "/")
 	switch {
 	case name == "supported":
-		if !p.o.Client.Serves(ctx) {
+		if !p.o.Client.Serves() {
 			err = goproxy.Absent("not found: nothing of the checksum database %s is kept here, and there is nobody to ask for it (upstreams: off)", p.o.DB.Name)
 		}
 	case name == "latest":
@@ -76,6 +77,10 @@ func (p *Proxy) Answer(ctx context.Context, path string) (*goproxy.Content, erro
 		b, err = p.tile(ctx, name)
 	default:
 		err = goproxy.Absent("not found: a checksum database answers supported, latest, lookup/ and tile/")
+	}
+	var fork *ForkError
+	if errors.As(err, &fork) {
+		return nil, &goproxy.Wrong{Reason: fork.Error()}
 	}
 	if err != nil {
 		return nil, err

@@ -1,8 +1,10 @@
 package sumdb
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -14,7 +16,7 @@ import (
 type tileReader struct {
 	ctx  context.Context
 	c    *Client
-	from Remote
+	from place
 }
 
 // Height implements tlog.TileReader.
@@ -43,7 +45,7 @@ func (r *tileReader) SaveTiles(tiles []tlog.Tile, data [][]byte) {
 			continue
 		}
 		r.c.tiles.Put(name, data[i])
-		if _, ok := r.c.o.Keep.Load(r.ctx, name); !ok {
+		if kept, ok := r.c.o.Keep.Load(r.ctx, name); !ok || !bytes.Equal(kept, data[i]) {
 			r.c.o.Keep.Save(r.ctx, name, data[i])
 		}
 	}
@@ -70,20 +72,30 @@ func whole(t tlog.Tile) tlog.Tile {
 	return t
 }
 
-// fetchTile asks for a tile, and for the full one where the partial one is gone.
-func (c *Client) fetchTile(ctx context.Context, from Remote, t tlog.Tile) ([]byte, error) {
-	if from == nil {
-		return nil, &goproxy.Unavailable{Reason: "there is nobody to ask for " + t.Path()}
-	}
-	b, err := from.Get(ctx, t.Path(), maxAnswer, checkTile(t))
-	full := whole(t)
-	if errors.As(err, new(*goproxy.NotFound)) {
-		if t != full {
-			if b, ferr := from.Get(ctx, full.Path(), maxAnswer, checkTile(full)); ferr == nil {
-				return b[:t.W*tlog.HashSize], nil
-			}
+// fetchTile asks for a tile, once for all proofs that need it now.
+func (c *Client) fetchTile(ctx context.Context, from place, t tlog.Tile) ([]byte, error) {
+	b, err, _ := c.fetches.Do(fmt.Sprintf("%d %s", from, t.Path()), func() (any, error) {
+		if b, ok := c.provenTile(ctx, t); ok {
+			return b, nil
 		}
-		return nil, &goproxy.Unavailable{Reason: "nobody has " + t.Path()}
+		return c.getTile(ctx, from, t)
+	})
+	if err != nil {
+		return nil, err
 	}
-	return b, err
+	return b.([]byte), nil
+}
+
+// getTile asks for a tile, and for the full one where the partial one is gone.
+func (c *Client) getTile(ctx context.Context, from place, t tlog.Tile) ([]byte, error) {
+	b, err := c.get(ctx, from, t.Path(), checkTile(t))
+	if !errors.As(err, new(*goproxy.NotFound)) {
+		return b, err
+	}
+	if full := whole(t); t != full {
+		if b, err := c.get(ctx, from, full.Path(), checkTile(full)); err == nil {
+			return b[:t.W*tlog.HashSize], nil
+		}
+	}
+	return nil, &goproxy.Unavailable{Reason: "nobody has " + t.Path()}
 }

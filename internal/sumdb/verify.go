@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"time"
 
@@ -19,7 +18,6 @@ type VerifierOptions struct {
 	Bypass  []goproxy.Bypass
 	// Refuse says that nothing is believed without the database; else a file goes out unverified where it cannot be reached.
 	Refuse bool
-	Log    *slog.Logger
 }
 
 // A Verifier says what the files of a version must be.
@@ -36,7 +34,8 @@ type Want struct {
 	Zip, Mod   string
 	By         string // who says so
 	TreeSize   int64  // of the checksum database that proves it
-	Unverified string // why nothing is known that should be, and may be later; "" where it is, or nobody knows of private ones
+	Unverified string // why nothing is known that should be; "" where it is, or where the module is private
+	Excepted   bool   // it is by a rule, not by trouble
 }
 
 // reach is how long a file waits for a database that does not answer, where it may go out unverified.
@@ -49,9 +48,7 @@ func (v *Verifier) Want(ctx context.Context, m module.Version) (Want, error) {
 		return Want{}, nil
 	}
 	if b := v.bypass(m, time.Now()); b != nil {
-		why := fmt.Sprintf("excepted by checksum-bypass until %s: %s", b.Until.Format(time.DateOnly), b.Reason)
-		v.o.Log.Warn("not verified", "module", m.String(), "why", why)
-		return Want{Unverified: why}, nil
+		return Want{Unverified: fmt.Sprintf("excepted by checksum-bypass until %s: %s", b.Until.Format(time.DateOnly), b.Reason), Excepted: true}, nil
 	}
 	if !v.o.Refuse {
 		var cancel context.CancelFunc

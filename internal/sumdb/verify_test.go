@@ -3,7 +3,6 @@ package sumdb_test
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -56,7 +55,7 @@ func TestPolicy(t *testing.T) {
 				keep = &shelf{}
 			}
 			v := sumdb.NewVerifier(lookups(t, db, keep, test.remote), sumdb.VerifierOptions{
-				Private: "corp.example", Refuse: test.refuse, Bypass: test.bypass, Log: slog.New(slog.DiscardHandler)})
+				Private: "corp.example", Refuse: test.refuse, Bypass: test.bypass})
 			w, err := v.Want(t.Context(), test.m)
 			if got := outcome(w, err); got != test.want {
 				t.Errorf("got %s (%+v, %v), want %s", got, w, err, test.want)
@@ -114,7 +113,7 @@ func TestWantEndsWithItsContext(t *testing.T) {
 		<-over
 		return nil, down
 	}}
-	v := sumdb.NewVerifier(lookups(t, db, &shelf{}, silent), sumdb.VerifierOptions{Refuse: true, Log: slog.New(slog.DiscardHandler)})
+	v := sumdb.NewVerifier(lookups(t, db, &shelf{}, silent), sumdb.VerifierOptions{Refuse: true})
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-asked; cancel() }()
 	if _, err := v.Want(ctx, module.Version{Path: plain.Path, Version: plain.Version}); err == nil {
