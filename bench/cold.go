@@ -58,21 +58,25 @@ func (c *coldLab) goes(ctx context.Context, proxy string, into *sample) error {
 // throughModhaven starts a new Modhaven with an empty state each time: its connections are
 // as cold as its store.
 func (c *coldLab) throughModhaven(ctx context.Context) error {
+	return c.throughWith(ctx, &c.through, &c.cpu)
+}
+
+func (c *coldLab) throughWith(ctx context.Context, into, seconds *sample, flags ...string) error {
 	return c.withEmpty(ctx, c.upstream.url(), func(m *server) error {
 		if _, err := c.upstream.take(); err != nil {
 			return err
 		}
-		if err := c.goes(ctx, m.url(), &c.through); err != nil {
+		if err := c.goes(ctx, m.url(), into); err != nil {
 			return err
 		}
 		cpu, err := m.cpu()
 		if err != nil {
 			return err
 		}
-		c.cpu = append(c.cpu, cpu.Seconds())
+		*seconds = append(*seconds, cpu.Seconds())
 		c.seen, err = c.upstream.take()
 		return err
-	})
+	}, flags...)
 }
 
 // passThrough shows what one process more on the way costs on this machine by itself.

@@ -121,7 +121,7 @@ type loaded struct {
 func (l *loaded) samples() []*sample { return []*sample{&l.requests, &l.bytes, &l.cpu} }
 
 // under returns a turn that loads one server.
-func (h *hotLab) under(ctx context.Context, s *server, path string, d time.Duration, into *loaded) func(int) error {
+func under(ctx context.Context, s *server, path string, d time.Duration, into *loaded) func(int) error {
 	return func(int) error {
 		before, err := s.cpu()
 		if err != nil {
@@ -146,10 +146,10 @@ func (h *hotLab) text(ctx context.Context, f hotFile) ([]row, error) {
 	var m, bare, same, ngx loaded
 	d := h.lasting(3 * time.Second)
 	err := h.turns(ctx, h.rounds(7, 2), slices.Concat(m.samples(), bare.samples(), same.samples(), ngx.samples()),
-		h.under(ctx, h.modhaven, f.path, d, &m),
-		h.under(ctx, h.bare, f.path, d, &bare),
-		h.under(ctx, h.same, f.path, d, &same),
-		h.under(ctx, h.ngx, f.path, d, &ngx))
+		under(ctx, h.modhaven, f.path, d, &m),
+		under(ctx, h.bare, f.path, d, &bare),
+		under(ctx, h.same, f.path, d, &same),
+		under(ctx, h.ngx, f.path, d, &ngx))
 	if err == nil {
 		err = h.check()
 	}
@@ -177,8 +177,8 @@ func (h *hotLab) zip(ctx context.Context) ([]row, error) {
 	var m, ngx loaded
 	d := h.lasting(5 * time.Second)
 	err = h.turns(ctx, h.rounds(7, 2), slices.Concat(m.samples(), ngx.samples()),
-		h.under(ctx, h.modhaven, bigZip, d, &m),
-		h.under(ctx, h.ngx, bigZip, d, &ngx))
+		under(ctx, h.modhaven, bigZip, d, &m),
+		under(ctx, h.ngx, bigZip, d, &ngx))
 	if err == nil {
 		err = h.check()
 	}

@@ -17,19 +17,19 @@ type server struct {
 
 func (s *server) url() string { return "http://" + s.addr }
 
-// withEmpty runs f with a new Modhaven that has an empty state and the given upstream.
-func (l *lab) withEmpty(ctx context.Context, upstream string, f func(*server) error) error {
+// withEmpty runs f with a new Modhaven that has an empty state, the given upstream, and flags.
+func (l *lab) withEmpty(ctx context.Context, upstream string, f func(*server) error, flags ...string) error {
 	state, err := l.emptyState()
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(state)
-	return l.withState(ctx, state, upstream, f)
+	return l.withState(ctx, state, upstream, f, flags...)
 }
 
 // withState runs f with a new Modhaven over state. An error of f has the end of the server's log with it.
-func (l *lab) withState(ctx context.Context, state, upstream string, f func(*server) error) error {
-	m, err := l.startModhaven(ctx, state, upstream)
+func (l *lab) withState(ctx context.Context, state, upstream string, f func(*server) error, flags ...string) error {
+	m, err := l.startModhaven(ctx, state, upstream, flags...)
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ const known = 100_000
 
 func filled(b *testing.B) *Ledger {
 	l := mustOpen(b, b.TempDir())
-	err := l.change(context.Background(), func(w *writer) error {
+	err := l.change(context.Background(), false, func(w *writer) error {
 		for i := range known {
 			e := Entry{File: zip(fmt.Sprintf("github.com/some-company/project-%06d", i)), H1: hash("a"), From: "https://proxy.golang.org", By: "sum.golang.org", TreeSize: 70_000_000}
 			if err := e.complete(day); err != nil {
@@ -85,7 +85,7 @@ func BenchmarkServed(b *testing.B) {
 }
 
 func recordAll(b *testing.B, l *Ledger, batch []Served) {
-	err := l.change(context.Background(), func(w *writer) error {
+	err := l.change(context.Background(), false, func(w *writer) error {
 		fresh := map[string]int64{}
 		for _, s := range batch {
 			if err := w.record(s, fresh); err != nil {

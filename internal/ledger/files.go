@@ -42,7 +42,8 @@ func (l *Ledger) Get(ctx context.Context, f goproxy.File) (Entry, error) {
 	return e, nil
 }
 
-// Add records a file that was not known and returns what is recorded, durably. What was seen first stays: where that has
+// Add records a file that was not known and returns what is recorded, durably; where a checksum database proves it, durably but
+// for a loss of power in the next second. What was seen first stays: where that has
 // another hash the error is *Differs. A proof (By) of the recorded hash is taken over where there was none; one that is
 // there stays. A First or a Verified that is missing is now; Wrong does not count.
 //
@@ -56,7 +57,7 @@ func (l *Ledger) Add(ctx context.Context, e Entry) (Entry, error) {
 	}
 	var recorded Entry
 	var differs *Differs
-	err := l.change(ctx, func(w *writer) (err error) {
+	err := l.change(ctx, e.By != "", func(w *writer) (err error) {
 		recorded, differs, err = w.add(e)
 		return err
 	})
@@ -135,7 +136,7 @@ func (l *Ledger) Quarantine(ctx context.Context, f goproxy.File, why string) err
 		return fmt.Errorf("ledger: %s: no reason was given for its quarantine", f)
 	}
 	known := false
-	err := l.change(ctx, func(w *writer) error {
+	err := l.change(ctx, false, func(w *writer) error {
 		all, err := w.all(f)
 		if known = len(all) > 0; !known || err != nil {
 			return err

@@ -270,7 +270,7 @@ func TestCancelledAndClosed(t *testing.T) {
 		t.Errorf("Get: %v, want context.Canceled", err)
 	}
 	held, release := make(chan struct{}), make(chan struct{})
-	go l.change(context.Background(), func(*writer) error { close(held); <-release; return nil })
+	go l.change(context.Background(), false, func(*writer) error { close(held); <-release; return nil })
 	<-held // the writer is at work
 	if _, err := l.Add(gone, e); !errors.Is(err, context.Canceled) {
 		t.Errorf("Add: %v, want context.Canceled", err)

@@ -69,5 +69,5 @@ func killed(t *testing.T, dir string, n int) (said []string) {
 }
 
 func (l *Ledger) inWriter(t *testing.T, query string, to any) error {
-	return l.change(t.Context(), func(w *writer) error { return w.conn.QueryRowContext(t.Context(), query).Scan(to) })
+	return l.change(t.Context(), false, func(w *writer) error { return w.conn.QueryRowContext(t.Context(), query).Scan(to) })
 }

@@ -42,7 +42,7 @@ func TestOpenAtOnce(t *testing.T) {
 func TestNewerSchema(t *testing.T) {
 	dir := t.TempDir()
 	l := mustOpen(t, dir)
-	err := l.change(t.Context(), func(w *writer) error {
+	err := l.change(t.Context(), false, func(w *writer) error {
 		_, err := w.conn.ExecContext(t.Context(), fmt.Sprintf("PRAGMA user_version = %d", schemaVersion+1))
 		return err
 	})

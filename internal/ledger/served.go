@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -72,10 +73,14 @@ func (l *Ledger) History(ctx context.Context, path, version string, limit int) (
 	return all, nil
 }
 
-// flush writes records in one transaction.
+// flush writes records in one transaction, which makes durable all that was committed before.
 func (w *writer) flush(batch []Served) error {
 	fresh := map[string]int64{}
-	err := transaction(context.Background(), w.conn, func() error {
+	err := w.transaction(true, func() error {
+		if len(batch) == 0 { // SQLite waits for the disk where something is written
+			_, err := w.conn.ExecContext(context.Background(), fmt.Sprintf("PRAGMA user_version = %d", schemaVersion))
+			return err
+		}
 		for _, s := range batch {
 			if err := w.record(s, fresh); err != nil {
 				return err

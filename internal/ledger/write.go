@@ -15,8 +15,9 @@ const maxGroup = 256
 // An op is a change that somebody waits for. An error of do, of the database alone, undoes all that share its
 // transaction; what is to be said to one caller leaves do by another way.
 type op struct {
-	do   func(*writer) error
-	done chan error // of one
+	do     func(*writer) error
+	proven bool       // a loss of power may undo it: a checksum database says the same again
+	done   chan error // of one
 }
 
 // A writer is the connection for changes, and belongs to one goroutine.
@@ -26,6 +27,8 @@ type writer struct {
 	addName, nameID, addServed *sql.Stmt
 	open                       []*sql.Stmt      // all of these
 	names                      map[string]int64 // of the history: committed ones, which never change
+	lax                        bool             // commits do not wait for the disk
+	loose                      bool             // the last commits did not
 }
 
 func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
@@ -66,9 +69,10 @@ func (*writer) exec(stmt *sql.Stmt, args ...any) error {
 	return err
 }
 
-// change has the writer do something and returns when it is durable. Where ctx ends first it may come to be all the same.
-func (l *Ledger) change(ctx context.Context, do func(*writer) error) error {
-	o := op{do, make(chan error, 1)}
+// change has the writer do something and returns when it is committed. That is durable, or where it is proven survives the end
+// of the process and is durable within a second. Where ctx ends first it may come to be all the same.
+func (l *Ledger) change(ctx context.Context, proven bool, do func(*writer) error) error {
+	o := op{do, proven, make(chan error, 1)}
 	select {
 	case l.ops <- o:
 	case <-l.done:
@@ -101,9 +105,12 @@ func (l *Ledger) write(w *writer) {
 		}
 		select {
 		case o := <-l.ops:
-			l.commit(w, o)
+			quiet := len(batch) == 0 && !w.loose
+			if l.commit(w, o); quiet && w.loose {
+				timer.Reset(flushEvery)
+			}
 		case s := <-in:
-			if batch = append(batch, s); len(batch) == 1 {
+			if batch = append(batch, s); len(batch) == 1 && !w.loose {
 				timer.Reset(flushEvery)
 			}
 			if len(batch) == maxBatch && w.flush(batch) == nil {
@@ -125,16 +132,16 @@ func (l *Ledger) write(w *writer) {
 
 // commit does first and all changes that wait for their turn in one transaction.
 func (l *Ledger) commit(w *writer, first op) {
-	group := []op{first}
+	group, proven := []op{first}, first.proven
 	for more := true; more && len(group) < maxGroup; {
 		select {
 		case o := <-l.ops:
-			group = append(group, o)
+			group, proven = append(group, o), proven && o.proven
 		default:
 			more = false
 		}
 	}
-	err := transaction(context.Background(), w.conn, func() error {
+	err := w.transaction(!proven, func() error {
 		for _, o := range group {
 			if err := o.do(w); err != nil {
 				return err
@@ -147,6 +154,26 @@ func (l *Ledger) commit(w *writer, first op) {
 	}
 }
 
+// transaction commits all that do does, or nothing; what is to be durable is on the disk then, and all that was committed before.
+func (w *writer) transaction(durable bool, do func() error) error {
+	ctx := context.Background()
+	if w.lax == durable {
+		mode := "NORMAL"
+		if durable {
+			mode = "FULL"
+		}
+		if _, err := w.conn.ExecContext(ctx, "PRAGMA synchronous = "+mode); err != nil {
+			return err
+		}
+		w.lax = !durable
+	}
+	err := transaction(ctx, w.conn, do)
+	if err == nil {
+		w.loose = !durable
+	}
+	return err
+}
+
 // finish does what is left at the end.
 func (l *Ledger) finish(w *writer, batch []Served) {
 	for more := true; more; {
@@ -157,7 +184,7 @@ func (l *Ledger) finish(w *writer, batch []Served) {
 			more = false
 		}
 	}
-	for len(l.served) > 0 || len(batch) > 0 {
+	for len(l.served) > 0 || len(batch) > 0 || w.loose {
 		for len(l.served) > 0 && len(batch) < maxBatch {
 			batch = append(batch, <-l.served)
 		}

@@ -40,7 +40,7 @@ func commits(t *testing.T, l *Ledger) (n int) {
 // held keeps the writer of l busy until the function that it returns is called, inside a bubble.
 func held(l *Ledger) (release func()) {
 	until := make(chan struct{})
-	go l.change(context.Background(), func(*writer) error { <-until; return nil })
+	go l.change(context.Background(), false, func(*writer) error { <-until; return nil })
 	synctest.Wait()
 	return func() { close(until) }
 }
@@ -178,5 +178,54 @@ func TestHistory(t *testing.T) {
 		if got := fmt.Sprint(statuses); got != test.want {
 			t.Errorf("%s@%s, %d: got %s, want %s", test.path, test.version, test.limit, got, test.want)
 		}
+	}
+}
+
+// TestDurable sees what waits for the disk: what nothing proves does, and what is proven does with the next flush, though
+// nothing is to be flushed.
+func TestDurable(t *testing.T) {
+	l := &Ledger{name: filepath.Join(t.TempDir(), FileName)}
+	w, err := l.open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { w.close(); l.closeDB() }()
+	journal := func() int64 {
+		fi, err := os.Stat(l.name + "-wal")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fi.Size()
+	}
+	add := func(path, by string) (level int) {
+		t.Helper()
+		o := op{proven: by != "", done: make(chan error, 1), do: func(w *writer) error {
+			e := Entry{File: zip(path), H1: hash(path), By: by}
+			if err := e.complete(day); err != nil {
+				return err
+			}
+			if _, _, err := w.add(e); err != nil {
+				return err
+			}
+			return w.conn.QueryRowContext(t.Context(), "PRAGMA synchronous").Scan(&level)
+		}}
+		l.commit(w, o)
+		if err := <-o.done; err != nil {
+			t.Fatal(err)
+		}
+		return level
+	}
+	if level := add("example.com/unproven", ""); level != 2 || w.loose {
+		t.Errorf("what nothing proves was added at synchronous %d, loose %v; want 2: FULL", level, w.loose)
+	}
+	if level := add("example.com/proven", "sum.example.com"); level != 1 || !w.loose {
+		t.Errorf("what is proven was added at synchronous %d, loose %v; want 1: NORMAL", level, w.loose)
+	}
+	before := journal()
+	if err := w.flush(nil); err != nil || w.loose || w.lax {
+		t.Errorf("a flush: %v, loose %v, lax %v", err, w.loose, w.lax)
+	}
+	if after := journal(); after <= before {
+		t.Errorf("a flush without records wrote nothing (the journal has %d bytes), so that nothing waited for the disk", after)
 	}
 }
