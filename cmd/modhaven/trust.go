@@ -72,6 +72,9 @@ func newSumDB(cfg *config.Config, db goproxy.SumDB, client *sumdb.Client, x extr
 // verifier is a sumdb.Verifier in the words of package proxy.
 type verifier struct{ v *sumdb.Verifier }
 
+// Expect implements proxy.Verifier.
+func (v verifier) Expect(ctx context.Context, m module.Version) { v.v.Expect(ctx, m) }
+
 // Want implements proxy.Verifier.
 func (v verifier) Want(ctx context.Context, m module.Version) (proxy.Want, error) {
 	w, err := v.v.Want(ctx, m)

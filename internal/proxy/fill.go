@@ -146,6 +146,9 @@ func (s *Service) fetch(fl *fill) (goproxy.Meta, error) {
 	if err := wanted(); err != nil {
 		return goproxy.Meta{}, err
 	}
+	if s.o.Verifier != nil {
+		s.o.Verifier.Expect(fl.task.ctx, fl.file.Version)
+	}
 	meta, err := s.o.Fetcher.Fetch(turn.with(fl.task.ctx, wanted), fl.file, fl.sink)
 	return meta, s.closing(err)
 }

@@ -88,6 +88,7 @@ func hashMod(t *testing.T, b []byte) string {
 
 // byTurns is a Verifier that says what it says now.
 type byTurns struct {
+	unprepared
 	mu   sync.Mutex
 	want Want
 	err  error
@@ -256,6 +257,7 @@ func TestRecheckGoesOn(t *testing.T) {
 
 // perModule is a Verifier that says one thing of all, and later by module.
 type perModule struct {
+	unprepared
 	mu     sync.Mutex
 	before Want
 	say    func(module.Version) (Want, error)
@@ -274,4 +276,28 @@ func (v *perModule) Want(_ context.Context, m module.Version) (Want, error) {
 		return v.before, nil
 	}
 	return v.say(m)
+}
+
+// A foretold is a Verifier that notes what it is told to expect.
+type foretold struct {
+	fixed
+	expected chan module.Version
+}
+
+func (f foretold) Expect(_ context.Context, m module.Version) { f.expected <- m }
+
+// TestExpected: the database hears of a version before an upstream is asked for its .info, which the other files follow.
+func TestExpected(t *testing.T) {
+	v := foretold{expected: make(chan module.Version, 1)}
+	files := filler(1000)
+	s := newService(t, Options{Verifier: v, Fetcher: serving(t, func(f goproxy.File) []byte {
+		if len(v.expected) != 1 {
+			t.Errorf("%s is asked for, and the verifier was told of %d versions; want 1", f, len(v.expected))
+		}
+		return files(f)
+	})})
+	wantFile(t, s, theInfo, files(theInfo))
+	if m := <-v.expected; m != theInfo.Version {
+		t.Errorf("%s was expected, want %s", m, theInfo.Version)
+	}
 }

@@ -67,8 +67,10 @@ func def[T ~int64](v *T, d T) {
 	}
 }
 
-// A Verifier knows what the hashes of a version must be. Want is asked while the file is fetched.
+// A Verifier knows what the hashes of a version must be. Want is asked while the file is fetched. Before, and with an .info, which
+// mostly the other files follow, Expect says that it may be; it does not wait.
 type Verifier interface {
+	Expect(ctx context.Context, m module.Version)
 	Want(ctx context.Context, m module.Version) (Want, error)
 }
 

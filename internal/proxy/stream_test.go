@@ -195,6 +195,7 @@ func TestTailWaitsForTheVerifier(t *testing.T) {
 
 // A verifier says what the test tells it to.
 type verifier struct {
+	unprepared
 	asked  chan module.Version
 	answer chan Want
 	err    error

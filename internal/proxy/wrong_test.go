@@ -200,8 +200,15 @@ func TestWrongLargeZips(t *testing.T) {
 // wantHash is a verifier that wants the hash that good has.
 func wantHash(t *testing.T, good []byte) Verifier { return fixed{Zip: hashZip(t, good), By: "db.test"} }
 
+// unprepared is for a Verifier that makes nothing of what is expected.
+type unprepared struct{}
+
+func (unprepared) Expect(context.Context, module.Version) {}
+
 // A fixed verifier says the same of every version.
 type fixed Want
+
+func (fixed) Expect(context.Context, module.Version) {}
 
 func (f fixed) Want(context.Context, module.Version) (Want, error) { return Want(f), nil }
 

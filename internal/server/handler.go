@@ -193,6 +193,9 @@ func (h *Handler) askSumDB(ctx context.Context, path string) ([]byte, error) {
 		return nil, err
 	}
 	defer c.Body.Close()
+	if b, ok := c.Body.(*goproxy.Bytes); ok {
+		return b.All(), nil
+	}
 	return io.ReadAll(c.Body)
 }
 

@@ -127,25 +127,21 @@ func (c *Client) Lookup(ctx context.Context, m module.Version) (Record, error) {
 	return once(ctx, c, name, func(ctx context.Context) (Record, error) { return c.ask(ctx, name, m) })
 }
 
+// Expect asks for the record of a version that is likely to be looked up soon, so that it is there then. It does not wait, and
+// does nothing where there is enough to do.
+func (c *Client) Expect(ctx context.Context, m module.Version) {
+	name, err := lookupName(m)
+	if err != nil || len(c.slots) > maxAsking/2 {
+		return
+	}
+	if _, ok := c.known(ctx, name, m); !ok {
+		c.flight.DoChan(name, c.question(ctx, func(ctx context.Context) (any, error) { return c.ask(ctx, name, m) }))
+	}
+}
+
 // once asks the database for something, in turn and once for all who want it now. The question belongs to none of them.
 func once[T any](ctx context.Context, c *Client, what string, ask func(context.Context) (T, error)) (none T, err error) {
-	ch := c.flight.DoChan(what, func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
-		defer cancel()
-		if err := c.frozen(); err != nil {
-			return none, err
-		}
-		if c.o.Remote == nil {
-			return none, c.unavailable(errors.New("there is nobody to ask for it (upstreams: off)"))
-		}
-		select {
-		case c.slots <- struct{}{}:
-			defer func() { <-c.slots }()
-		case <-ctx.Done():
-			return none, c.unavailable(errors.New("too many questions wait for an answer already"))
-		}
-		return ask(ctx)
-	})
+	ch := c.flight.DoChan(what, c.question(ctx, func(ctx context.Context) (any, error) { return ask(ctx) }))
 	select {
 	case r := <-ch:
 		if r.Err != nil {
@@ -154,6 +150,27 @@ func once[T any](ctx context.Context, c *Client, what string, ask func(context.C
 		return r.Val.(T), nil
 	case <-ctx.Done():
 		return none, context.Cause(ctx)
+	}
+}
+
+// question is what once asks.
+func (c *Client) question(ctx context.Context, ask func(context.Context) (any, error)) func() (any, error) {
+	return func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+		defer cancel()
+		if err := c.frozen(); err != nil {
+			return nil, err
+		}
+		if c.o.Remote == nil {
+			return nil, c.unavailable(errors.New("there is nobody to ask for it (upstreams: off)"))
+		}
+		select {
+		case c.slots <- struct{}{}:
+			defer func() { <-c.slots }()
+		case <-ctx.Done():
+			return nil, c.unavailable(errors.New("too many questions wait for an answer already"))
+		}
+		return ask(ctx)
 	}
 }
 

@@ -43,6 +43,9 @@ func (c *Client) kept(ctx context.Context) (head, error) {
 
 // open reads a signed tree head.
 func (c *Client) open(msg []byte) (tlog.Tree, error) {
+	if now := c.current(); len(msg) > 0 && bytes.Equal(msg, now.msg) {
+		return now.Tree, nil
+	}
 	n, err := note.Open(msg, c.verifier)
 	if err != nil {
 		return tlog.Tree{}, unproven("the tree head is not signed by %s: %v", c.o.DB.Name, err)

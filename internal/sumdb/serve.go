@@ -17,16 +17,17 @@ import (
 // freshHead is how long the newest head is not asked for again.
 const freshHead = time.Minute
 
-// Answer returns a lookup's answer: the record, under the one head that is held with all that proves it.
-func (c *Client) Answer(ctx context.Context, m module.Version) ([]byte, error) {
+// Answer returns a lookup's answer: the record, under the one head that is held with all that proves it, and how large the
+// tree of that is.
+func (c *Client) Answer(ctx context.Context, m module.Version) ([]byte, int64, error) {
 	r, err := c.Lookup(ctx, m)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	now := c.current()
 	if r.ID >= now.N { // another process has proven it
 		if err := c.meet(ctx, anyPlace, now); err != nil {
-			return nil, c.trouble(err)
+			return nil, 0, c.trouble(err)
 		}
 		now = c.current()
 	}
@@ -35,9 +36,9 @@ func (c *Client) Answer(ctx context.Context, m module.Version) ([]byte, error) {
 		err = fmt.Errorf("record %d is kept, the tree that proves it is not", r.ID)
 	}
 	if err != nil {
-		return nil, c.unavailable(err)
+		return nil, 0, c.unavailable(err)
 	}
-	return append(record, now.msg...), nil
+	return append(record, now.msg...), now.N, nil
 }
 
 // Latest returns the newest signed head that can be had: that of a minute ago is as good, and an older one better than none.

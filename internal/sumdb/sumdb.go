@@ -16,6 +16,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/modhaven/modhaven/internal/goproxy"
+	"github.com/modhaven/modhaven/internal/lru"
 )
 
 // A Remote is whom to ask. Get returns at most max bytes of what the database calls name, once check finds nothing wrong
@@ -49,10 +50,21 @@ const (
 )
 
 // Proxy answers for one checksum database.
-type Proxy struct{ o Options }
+type Proxy struct {
+	o      Options
+	answer *lru.Cache[answer] // by what is behind the database's name
+}
+
+// An answer is one to a lookup, with the head of a tree of treeSize records.
+type answer struct {
+	treeSize int64
+	body     []byte
+}
 
 // New returns a Proxy.
-func New(o Options) *Proxy { return &Proxy{o} }
+func New(o Options) *Proxy {
+	return &Proxy{o, lru.New(maxMemory, func(a answer) int64 { return int64(len(a.body)) })}
+}
 
 // Answer answers what stands behind /sumdb/ in a URL's path, percent-decoded: "sum.golang.org/latest". The
 // name of a database may have slashes.
@@ -94,6 +106,9 @@ func malformed(format string, args ...any) error {
 
 // lookup answers lookup/MODULE@VERSION. A private name goes nowhere, in no spelling.
 func (p *Proxy) lookup(ctx context.Context, name, arg string) ([]byte, error) {
+	if a, ok := p.answer.Get(name); ok && a.treeSize == p.o.Client.current().N { // else there is a newer head
+		return a.body, nil
+	}
 	escPath, escVersion, ok := strings.Cut(arg, "@")
 	if !ok {
 		return nil, malformed("%s: a lookup is MODULE@VERSION", name)
@@ -112,7 +127,11 @@ func (p *Proxy) lookup(ctx context.Context, name, arg string) ([]byte, error) {
 	if !goproxy.Fits(path, version) {
 		return nil, malformed("%s: %s is not a canonical version of %s", name, version, path)
 	}
-	return p.o.Client.Answer(ctx, module.Version{Path: path, Version: version})
+	b, treeSize, err := p.o.Client.Answer(ctx, module.Version{Path: path, Version: version})
+	if err == nil {
+		p.answer.Put(name, answer{treeSize, b})
+	}
+	return b, err
 }
 
 // tile answers tile/H/L/N and its partial forms. Tiles of records are for who audits the database, and asks it itself.

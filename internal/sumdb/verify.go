@@ -72,6 +72,13 @@ func (v *Verifier) Want(ctx context.Context, m module.Version) (Want, error) {
 	return Want{Unverified: err.Error()}, nil
 }
 
+// Expect says that Want will likely be asked soon. It does not wait.
+func (v *Verifier) Expect(ctx context.Context, m module.Version) {
+	if !goproxy.MatchesAny(v.o.Private, m.Path) && v.bypass(m, time.Now()) == nil {
+		v.client.Expect(ctx, m)
+	}
+}
+
 // said turns a record into what is wanted.
 func (v *Verifier) said(m module.Version, r Record) (Want, error) {
 	zip, mod := r.Hashes(m)

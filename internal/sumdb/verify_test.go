@@ -3,8 +3,10 @@ package sumdb_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/mod/module"
@@ -119,4 +121,23 @@ func TestWantEndsWithItsContext(t *testing.T) {
 	if _, err := v.Want(ctx, module.Version{Path: plain.Path, Version: plain.Version}); err == nil {
 		t.Error("it was answered")
 	}
+}
+
+// TestExpect: what is expected is asked for ahead, once, and not at all where it is private or excepted.
+func TestExpect(t *testing.T) {
+	db := proxytest.NewSumDB(t, "sum.example.com")
+	synctest.Test(t, func(t *testing.T) {
+		asks := always("", down)
+		v := sumdb.NewVerifier(lookups(t, db, &shelf{}, asks), sumdb.VerifierOptions{
+			Private: "corp.example",
+			Bypass:  []goproxy.Bypass{{Pattern: "example.com/excepted", Until: time.Now().AddDate(0, 0, 1), Reason: "moved"}},
+		})
+		for _, path := range []string{"corp.example/m", "example.com/excepted", "example.com/m"} {
+			v.Expect(t.Context(), module.Version{Path: path, Version: "v1.0.0"})
+		}
+		synctest.Wait()
+		if got, want := asks.asked(), []string{"lookup/example.com/m@v1.0.0"}; !slices.Equal(got, want) {
+			t.Errorf("asked for %q, want %q", got, want)
+		}
+	})
 }
