@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"golang.org/x/mod/module"
-	"golang.org/x/mod/sumdb/dirhash"
 	modzip "golang.org/x/mod/zip"
 
 	"github.com/modhaven/modhaven/internal/goproxy"
@@ -166,10 +165,10 @@ func (c *checked) checkMod(ctx context.Context, from string) error {
 	if err != nil {
 		return err
 	}
-	if err := goproxy.CheckMod(b); err != nil || c.verifier == nil && c.ledger == nil {
-		return err
+	if c.verifier == nil && c.ledger == nil {
+		return goproxy.CheckMod(b)
 	}
-	h1, err := dirhash.Hash1([]string{"go.mod"}, func(string) (io.ReadCloser, error) { return goproxy.NewBytes(b), nil })
+	h1, err := modHash(b)
 	if err != nil {
 		return err
 	}

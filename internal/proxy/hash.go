@@ -1,0 +1,79 @@
+package proxy
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+
+	"golang.org/x/mod/sumdb/dirhash"
+
+	"github.com/modhaven/modhaven/internal/goproxy"
+)
+
+// hashStored reads a .mod or a .zip that is stored, past all memory, and returns its hash as in go.sum and how many bytes it has.
+// The error is a *goproxy.Wrong where that cannot be such a file, and else the store's.
+func (s *Service) hashStored(ctx context.Context, f goproxy.File) (h1 string, size int64, err error) {
+	c, err := s.o.Store.Open(ctx, fileName(f))
+	if err != nil {
+		return "", 0, err
+	}
+	defer c.Body.Close()
+	if f.Kind == goproxy.Mod {
+		b, err := io.ReadAll(c.Body)
+		if err != nil {
+			return "", 0, err
+		}
+		h1, err := modHash(b)
+		return h1, c.Size, err
+	}
+	h1, err = s.zipHash(ctx, c)
+	return h1, c.Size, err
+}
+
+// modHash returns the hash of a go.mod.
+func modHash(b []byte) (string, error) {
+	if err := goproxy.CheckMod(b); err != nil {
+		return "", err
+	}
+	return dirhash.Hash1([]string{"go.mod"}, func(string) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil })
+}
+
+// zipHash returns the hash of a zip that does not contradict itself.
+func (s *Service) zipHash(ctx context.Context, c *goproxy.Content) (string, error) {
+	body, ok := c.Body.(io.ReaderAt)
+	if !ok {
+		return "", fmt.Errorf("a body of the type %T, which cannot seek", c.Body)
+	}
+	src := &until{ctx, io.NewSectionReader(body, 0, c.Size)}
+	scan, err := s.scanners.scan(src, maxUnpacked, func(int64) {})
+	if err != nil {
+		return "", err
+	}
+	z, err := zip.NewReader(body, c.Size)
+	if err != nil {
+		return "", &goproxy.Wrong{Reason: fmt.Sprintf("no valid zip: %v", err)}
+	}
+	h1, err := scan.h1(z)
+	if err != nil {
+		return "", &goproxy.Wrong{Reason: fmt.Sprintf("the zip cannot be unpacked: %v", err)}
+	}
+	if why := scan.contradicts(z); why != "" {
+		return "", &goproxy.Wrong{Reason: "the zip contradicts itself: " + why}
+	}
+	return h1, nil
+}
+
+// until is a Reader that fails once its context has ended.
+type until struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (u *until) Read(b []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, context.Cause(u.ctx)
+	}
+	return u.r.Read(b)
+}
