@@ -126,6 +126,9 @@ func (p *process) announce(cfg *config.Config, addr net.Addr, hv *haven) {
 	url := cfg.URL(addr.String())
 	fmt.Fprintln(p.err, p.msg.Sprintf("listening on %s, state in %s, upstreams %s", url, hv.state.Dir, redactList(hv.upstreams)))
 	fmt.Fprintln(p.out, "export GOPROXY="+url)
+	if hv.own != nil {
+		fmt.Fprintln(p.out, "export GOSUMDB="+hv.own.Verifier())
+	}
 }
 
 func redactList(ups []goproxy.Upstream) string {

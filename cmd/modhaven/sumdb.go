@@ -99,18 +99,29 @@ func (p *process) makeKey(name, file string) error {
 // maxKey is more than a signer key has.
 const maxKey = 4 << 10
 
+// readKey reads the signer key in a file.
+func readKey(file string) (string, error) {
+	b, err := readFile(file, maxKey)
+	return strings.TrimSpace(string(b)), err
+}
+
+// isReadable reports whether others than the owner of a file can read it, as far as its mode says.
+func isReadable(file string) bool {
+	fi, err := os.Stat(file)
+	return err == nil && fi.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows"
+}
+
 // showKey prints what belongs to the signer key in a file.
 func (p *process) showKey(file string) error {
-	b, err := readFile(file, maxKey)
+	key, err := readKey(file)
 	if err != nil {
 		return err
 	}
-	verifier, err := sumlog.VerifierOf(strings.TrimSpace(string(b)))
+	verifier, err := sumlog.VerifierOf(key)
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
-	fi, err := os.Stat(file)
-	if err == nil && fi.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
+	if isReadable(file) {
 		p.complain(p.msg.Sprintf("warning: %s: others than its owner can read it; chmod 600 changes that", file))
 	}
 	return p.printKey(file, verifier)

@@ -10,6 +10,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/mod/module"
@@ -22,6 +25,7 @@ import (
 	"github.com/modhaven/modhaven/internal/server"
 	"github.com/modhaven/modhaven/internal/store"
 	"github.com/modhaven/modhaven/internal/sumdb"
+	"github.com/modhaven/modhaven/internal/sumlog"
 )
 
 // newSumClient builds what knows the checksum database; nil where that is off.
@@ -44,29 +48,73 @@ func (hv *haven) newSumClient(cfg *config.Config, db goproxy.SumDB, dir store.St
 }
 
 // newVerifier builds what says which hashes public modules must have; nil where there is no checksum database.
-func newVerifier(cfg *config.Config, client *sumdb.Client, x extras) (proxy.Verifier, error) {
+func newVerifier(cfg *config.Config, client *sumdb.Client, x extras) (*sumdb.Verifier, error) {
 	if client == nil {
-		return nil, nil
+		return nil, nil //nolint:nilnil // none
 	}
 	bypass, err := cfg.Bypasses()
 	if err != nil {
 		return nil, err
 	}
-	return verifier{sumdb.NewVerifier(client, sumdb.VerifierOptions{
+	return sumdb.NewVerifier(client, sumdb.VerifierOptions{
 		Private: x.noSumDBPatterns(cfg), Bypass: bypass, Refuse: cfg.Unreachable == "refuse",
-	})}, nil
+	}), nil
 }
 
 // newSumDB builds what answers below /sumdb/; nil where there is no checksum database.
-func newSumDB(cfg *config.Config, db goproxy.SumDB, client *sumdb.Client, x extras) server.SumDB {
-	if client == nil {
+func (hv *haven) newSumDB(cfg *config.Config, db goproxy.SumDB, client *sumdb.Client, v *sumdb.Verifier, x extras) server.SumDB {
+	var all server.SumDB
+	if client != nil {
+		all = sumdb.New(sumdb.Options{DB: db, Client: client, Private: x.noSumDBPatterns(cfg)})
+	}
+	if hv.own != nil {
+		all = sumdb.Databases{Other: all, Own: sumdb.NewOwn(sumdb.OwnOptions{
+			Records: records{hv.own}, Files: hv.service, Private: x.noSumDBPatterns(cfg), Verifier: v, Log: hv.log,
+		})}
+	}
+	if all != nil && x.sumDB != nil {
+		return x.sumDB(all)
+	}
+	return all
+}
+
+// openOwn opens the checksum database of one's own, where the settings name one.
+func (hv *haven) openOwn(cfg *config.Config) error {
+	if cfg.SumDBOwn == "" {
 		return nil
 	}
-	sums := sumdb.New(sumdb.Options{DB: db, Client: client, Private: x.noSumDBPatterns(cfg)})
-	if x.sumDB != nil {
-		return x.sumDB(sums)
+	key, err := readKey(cfg.SumDBOwnKey)
+	if err != nil {
+		return fmt.Errorf("sumdb_own_key: %w", err)
 	}
-	return sums
+	verifier, err := sumlog.VerifierOf(key)
+	if err != nil {
+		return fmt.Errorf("sumdb_own_key: %s: %w; modhaven sumdb key makes one", cfg.SumDBOwnKey, err)
+	}
+	if name, _, _ := strings.Cut(verifier, "+"); name != cfg.SumDBOwn {
+		return fmt.Errorf("sumdb_own_key: %s has the key of %s, and sumdb_own is %s; each key belongs to one database", cfg.SumDBOwnKey, name, cfg.SumDBOwn)
+	}
+	if isReadable(cfg.SumDBOwnKey) {
+		hv.log.Warn("others than its owner can read the signer key; chmod 600 changes that", "file", cfg.SumDBOwnKey)
+	}
+	hv.own, err = sumlog.Open(filepath.Join(hv.state.Dir, "sumlog", url.PathEscape(cfg.SumDBOwn)), key)
+	return err
+}
+
+// records is a log in the words of package sumdb.
+type records struct{ *sumlog.Log }
+
+// Record implements sumdb.Records.
+func (r records) Record(ctx context.Context, m module.Version, lines []byte) (int64, error) {
+	ids, err := r.Append(ctx, []sumlog.Record{{Version: m, Text: lines}})
+	var differs *sumlog.Differs
+	if errors.As(err, &differs) {
+		return 0, &goproxy.Wrong{Reason: "SECURITY ERROR: " + differs.Error()}
+	}
+	if err != nil {
+		return 0, err
+	}
+	return ids[0], nil
 }
 
 // verifier is a sumdb.Verifier in the words of package proxy.

@@ -19,6 +19,7 @@ import (
 	"github.com/modhaven/modhaven/internal/server"
 	"github.com/modhaven/modhaven/internal/store"
 	"github.com/modhaven/modhaven/internal/sumdb"
+	"github.com/modhaven/modhaven/internal/sumlog"
 	"github.com/modhaven/modhaven/internal/telemetry"
 	"github.com/modhaven/modhaven/internal/upstream"
 )
@@ -27,6 +28,7 @@ import (
 type haven struct {
 	state     *store.State
 	ledger    *ledger.Ledger // nil where its disk takes none
+	own       *sumlog.Log    // nil where there is no checksum database of one's own
 	service   *proxy.Service
 	handler   http.Handler
 	upstreams []goproxy.Upstream
@@ -103,11 +105,17 @@ func newHaven(cfg *config.Config, log *slog.Logger, x extras) (*haven, error) {
 		hv.closeParts()
 		return nil, err
 	}
-	if err := hv.newService(cfg, client, dir, x); err != nil {
+	if err := hv.openOwn(cfg); err != nil {
 		hv.closeParts()
 		return nil, err
 	}
-	so := server.Options{Source: hv.service, SumDB: newSumDB(cfg, db, client, x), Fresh: cfg.Fresh, Observe: hv.served(x.observe)}
+	verifier, err := newVerifier(cfg, client, x)
+	if err != nil {
+		hv.closeParts()
+		return nil, err
+	}
+	hv.newService(cfg, verifier, dir, x)
+	so := server.Options{Source: hv.service, SumDB: hv.newSumDB(cfg, db, client, verifier, x), Fresh: cfg.Fresh, Observe: hv.served(x.observe)}
 	if x.telemetry != nil {
 		watch(cfg, x.telemetry, hv, dir, &so)
 	}
@@ -147,20 +155,15 @@ func openLedger(state string, log *slog.Logger) (*ledger.Ledger, error) {
 }
 
 // newService builds what gets modules.
-func (hv *haven) newService(cfg *config.Config, client *sumdb.Client, dir store.Store, x extras) error {
+func (hv *haven) newService(cfg *config.Config, v *sumdb.Verifier, dir store.Store, x extras) {
 	var fetcher goproxy.Fetcher = hv.chain
 	if x.fetcher != nil {
 		fetcher = x.fetcher(fetcher)
-	}
-	verifier, err := newVerifier(cfg, client, x)
-	if err != nil {
-		return err
 	}
 	po := proxy.Options{
 		Store:    dir,
 		Fetcher:  fetcher,
 		Spool:    hv.state.Spool,
-		Verifier: verifier,
 		Recorder: x.recorder,
 		Log:      hv.log,
 		Tracer:   x.tracer(),
@@ -170,11 +173,13 @@ func (hv *haven) newService(cfg *config.Config, client *sumdb.Client, dir store.
 		Fills:    int64(cfg.Fills),
 		Memory:   max(int64(cfg.Memory), 1),
 	}
+	if v != nil {
+		po.Verifier = verifier{v}
+	}
 	if hv.ledger != nil {
 		po.Ledger = book{hv.ledger}
 	}
 	hv.service = proxy.New(po)
-	return nil
 }
 
 // watch lets telemetry see a haven, and be seen in it.
@@ -216,6 +221,11 @@ func (hv *haven) close() {
 // closeParts ends what stands below the service.
 func (hv *haven) closeParts() {
 	hv.pool.Close()
+	if hv.own != nil {
+		if err := hv.own.Close(); err != nil {
+			hv.log.Error("the own checksum database was not closed well", "err", err)
+		}
+	}
 	if hv.ledger != nil {
 		if err := hv.ledger.Close(); err != nil {
 			hv.log.Error("the ledger was not closed well", "err", err)

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/mod/module"
+
 	"github.com/modhaven/modhaven/internal/goproxy"
 )
 
@@ -93,8 +95,28 @@ func (c *Config) checkSumDB() error {
 	if err := c.checkMask("sumdb", c.SumDB, strings.Fields(c.SumDB)); err != nil {
 		return err
 	}
-	_, err := c.SumDatabase()
-	return err
+	db, err := c.SumDatabase()
+	if err != nil {
+		return err
+	}
+	return c.checkOwn(db)
+}
+
+func (c *Config) checkOwn(public goproxy.SumDB) error {
+	switch {
+	case c.SumDBOwn == "" && c.SumDBOwnKey == "":
+		return nil
+	case c.SumDBOwnKey == "":
+		return c.problem("sumdb-own", "a checksum database of one's own needs its signer key; make one with `modhaven sumdb key %s` and set sumdb_own_key to its file", c.SumDBOwn)
+	case c.SumDBOwn == "":
+		return c.problem("sumdb-own-key", "a signer key needs the name of its checksum database; set sumdb_own too")
+	case c.SumDBOwn == public.Name:
+		return c.problem("sumdb-own", "%s is the public checksum database that sumdb names; give your own another name", c.SumDBOwn)
+	}
+	if module.CheckPath(c.SumDBOwn) != nil {
+		return c.problem("sumdb-own", "%q is no name of a checksum database; one looks like sum.corp.example", c.SumDBOwn)
+	}
+	return nil
 }
 
 // checkMask refuses what has no user and password where it should, before other errors

@@ -50,6 +50,11 @@ func TestCheck(t *testing.T) {
 		{map[string]string{"upstreams": "https://…@a.example"}, []string{"--upstreams: the user and the password are masked, as config print shows them; write the real ones"}},
 		{map[string]string{"sumdb": "sum.golang.org https://…@a.example"}, []string{"--sumdb: the user and the password are masked, as config print shows them; write the real ones"}},
 		{map[string]string{"sumdb": "sum.golang.google.cn"}, nil},
+		{map[string]string{"sumdb-own": "sum.corp.example", "sumdb-own-key": "/key"}, nil},
+		{map[string]string{"sumdb-own": "sum.corp.example"}, []string{"--sumdb-own: a checksum database of one's own needs its signer key; make one with `modhaven sumdb key sum.corp.example` and set sumdb_own_key to its file"}},
+		{map[string]string{"sumdb-own-key": "/key"}, []string{"--sumdb-own-key: a signer key needs the name of its checksum database; set sumdb_own too"}},
+		{map[string]string{"sumdb": "sum.golang.org", "sumdb-own": "sum.golang.org", "sumdb-own-key": "/key"}, []string{"--sumdb-own: sum.golang.org is the public checksum database that sumdb names; give your own another name"}},
+		{map[string]string{"sumdb-own": "../x", "sumdb-own-key": "/key"}, []string{`--sumdb-own: "../x" is no name of a checksum database; one looks like sum.corp.example`}},
 		{map[string]string{"listen": ":1", "tls-key": "k", "upstreams": "direct"}, []string{
 			"--listen: :1 " + open,
 			"--tls-key: a private key needs its certificate; set tls_cert too",

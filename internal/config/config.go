@@ -92,6 +92,15 @@ type Config struct {
 	// GOSUMDB that the go command of this machine would use.
 	SumDB string `key:"sumdb" arg:"SPEC" empty:"the GOSUMDB of this machine"`
 
+	// The name of a checksum database of one's own to keep and to serve, as sum.corp.example.
+	// Private modules are recorded in it as they were first served, public ones as the public
+	// database has them. The go command then verifies private modules too. It needs
+	// `sumdb_own_key`; docs/own-checksum-database.md says how to set it up.
+	SumDBOwn string `key:"sumdb-own" arg:"NAME"`
+
+	// The file with the signer key of `sumdb_own`, which `modhaven sumdb key` makes.
+	SumDBOwnKey string `key:"sumdb-own-key" arg:"FILE"`
+
 	// What happens to a public module's file while the checksum database cannot be asked. With
 	// `serve` it is served and stored as unverified: counted, listed by
 	// `modhaven ledger show --unverified`, verified when the database is back, and taken out of the

@@ -27,6 +27,7 @@ type fill struct {
 
 	headed chan struct{} // closed when clients can be answered
 	ended  chan struct{} // closed when the fetch is over; err and meta are set
+	kept   chan struct{} // closed when the fill is over: the file is stored, or cannot be
 
 	waiters int // guarded by Service.mu: requests that wait for headed
 	stored  bool
@@ -73,7 +74,7 @@ func (s *Service) newFill(ctx context.Context, f goproxy.File) *fill {
 	if f.Kind == goproxy.Zip {
 		small = 0 // it is checked by name
 	}
-	fl := &fill{file: f, headed: make(chan struct{}), ended: make(chan struct{})}
+	fl := &fill{file: f, headed: make(chan struct{}), ended: make(chan struct{}), kept: make(chan struct{})}
 	fl.task = s.begin(ctx, "fill", f.Name())
 	fl.spool = newSpool(s.o.Spool, f.Kind.MaxSize(), small, s.spare)
 	fl.sink = newChecked(fl.task.ctx, fl, s)
@@ -89,6 +90,7 @@ func (s *Service) leave(fl *fill) {
 
 // lead does the work of a fill: fetch and check, let the clients go, store.
 func (s *Service) lead(fl *fill) {
+	defer close(fl.kept)
 	defer fl.spool.done()
 	defer func() { fl.task.end(fl.err) }()
 	if s.alreadyKnown(fl) {

@@ -109,29 +109,38 @@ func (p *Proxy) lookup(ctx context.Context, name, arg string) ([]byte, error) {
 	if a, ok := p.answer.Get(name); ok && a.treeSize == p.o.Client.current().N { // else there is a newer head
 		return a.body, nil
 	}
-	escPath, escVersion, ok := strings.Cut(arg, "@")
-	if !ok {
-		return nil, malformed("%s: a lookup is MODULE@VERSION", name)
+	m, err := parseLookup(name, arg)
+	if m.Path != "" && goproxy.MatchesAny(p.o.Private, m.Path) {
+		return nil, goproxy.Absent("not found: %s is private (%s) and its name is sent to no checksum database; set GONOSUMDB or GOPRIVATE for it", m.Path, p.o.Private)
 	}
-	path, err := module.UnescapePath(escPath)
 	if err != nil {
-		return nil, malformed("%s: %v", name, err)
+		return nil, err
 	}
-	version, err := module.UnescapeVersion(escVersion)
-	if err != nil {
-		return nil, malformed("%s: %v", name, err)
-	}
-	if goproxy.MatchesAny(p.o.Private, path) {
-		return nil, goproxy.Absent("not found: %s is private (%s) and its name is sent to no checksum database; set GONOSUMDB or GOPRIVATE for it", path, p.o.Private)
-	}
-	if !goproxy.Fits(path, version) {
-		return nil, malformed("%s: %s is not a canonical version of %s", name, version, path)
-	}
-	b, treeSize, err := p.o.Client.Answer(ctx, module.Version{Path: path, Version: version})
+	b, treeSize, err := p.o.Client.Answer(ctx, m)
 	if err == nil {
 		p.answer.Put(name, answer{treeSize, b})
 	}
 	return b, err
+}
+
+// parseLookup reads what is behind lookup/. With an error of the version the module's path is known all the same.
+func parseLookup(name, arg string) (module.Version, error) {
+	escPath, escVersion, ok := strings.Cut(arg, "@")
+	if !ok {
+		return module.Version{}, malformed("%s: a lookup is MODULE@VERSION", name)
+	}
+	path, err := module.UnescapePath(escPath)
+	if err != nil {
+		return module.Version{}, malformed("%s: %v", name, err)
+	}
+	m := module.Version{Path: path}
+	if m.Version, err = module.UnescapeVersion(escVersion); err != nil {
+		return m, malformed("%s: %v", name, err)
+	}
+	if !goproxy.Fits(m.Path, m.Version) {
+		return m, malformed("%s: %s is not a canonical version of %s", name, m.Version, m.Path)
+	}
+	return m, nil
 }
 
 // tile answers tile/H/L/N and its partial forms. Tiles of records are for who audits the database, and asks it itself.
