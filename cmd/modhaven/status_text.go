@@ -30,6 +30,10 @@ func (p *process) statusText(s telemetry.Status, now time.Time) string {
 	} else {
 		line("%s", p.msg.Sprintf("stored: %d files, %s, counted %s ago; %d errors of the store", s.Store.Files, bytesText(s.Store.Bytes), rough(now.Sub(s.Store.Counted)), s.Store.Errors))
 	}
+	line("%s", p.msg.Sprintf("not verified: %d files, private ones among them; %d answers are not in the history", s.Trust.Unverified, s.Trust.Unnoted))
+	if own := s.Trust.Own; own != nil {
+		line("%s", p.msg.Sprintf("own checksum database: %s, %d records", own.Name, own.Records))
+	}
 	if len(s.Upstream.Upstreams) == 0 {
 		line("%s", p.msg.Sprintf("no upstream is known"))
 	}

@@ -194,7 +194,24 @@ func watch(cfg *config.Config, t *telemetry.Telemetry, hv *haven, dir store.Stor
 		Upstreams: hv.chain.Status,
 		Load:      hv.service.Load,
 		Size:      func(ctx context.Context) (telemetry.Size, error) { return sizeOf(ctx, dir) },
+		Trust:     hv.trust,
 	})
+}
+
+// trust is what the ledger and the own checksum database say of themselves.
+func (hv *haven) trust() telemetry.Trust {
+	var t telemetry.Trust
+	if hv.ledger != nil {
+		n, err := hv.ledger.CountUnverified(context.Background())
+		if err != nil {
+			hv.log.Error("the ledger cannot be read", "err", err)
+		}
+		t.Unverified, t.Unnoted = n, hv.ledger.Dropped()
+	}
+	if hv.own != nil {
+		t.Own = &telemetry.OwnSumDB{Name: hv.own.Name(), Records: hv.own.Size()}
+	}
+	return t
 }
 
 // sizeOf counts what is stored: the spools beside it come and go.

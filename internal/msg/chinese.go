@@ -391,6 +391,8 @@ func chineseStatus() []entry {
 		{"under way: %d files, %d lists and queries; %d requests wait, %d are held", "进行中：%d 个文件，%d 个列表和查询；%d 个请求在等待，%d 个被暂留"},
 		{"stored: not yet counted; %d errors of the store", "存储：尚未统计；存储错误 %d 次"},
 		{"stored: %d files, %s, counted %s ago; %d errors of the store", "存储：%d 个文件，%s，统计于 %s 前；存储错误 %d 次"},
+		{"not verified: %d files, private ones among them; %d answers are not in the history", "未经校验：%d 个文件（含私有模块）；%d 次应答未记入历史"},
+		{"own checksum database: %s, %d records", "自有校验和数据库：%s，%d 条记录"},
 		{"no upstream is known", "没有已知的上游"},
 		{"no reason is known", "原因未知"},
 		{"DEGRADED: %s", "降级：%s"},

@@ -36,6 +36,7 @@ type gauges struct {
 	held, degraded                                             *prometheus.Desc
 	fills, refreshes, requests                                 *prometheus.Desc
 	files, bytes, age                                          *prometheus.Desc
+	unverified, unnoted, own                                   *prometheus.Desc
 }
 
 func newGauges(t *Telemetry) *gauges {
@@ -59,6 +60,10 @@ func newGauges(t *Telemetry) *gauges {
 		files:     d("store_files", "Files stored, when they were counted last."),
 		bytes:     d("store_bytes", "Bytes stored, when they were counted last."),
 		age:       d("store_counted_age_seconds", "How long ago what is stored was counted."),
+
+		unverified: d("unverified_files", "Files that no checksum database proves, private ones among them, and that nobody found wrong."),
+		unnoted:    d("history_dropped_total", "Answers that the history of who was served what lacks."),
+		own:        d("own_sumdb_records", "Records of the checksum database of one's own.", "name"),
 	}
 }
 
@@ -66,7 +71,7 @@ func newGauges(t *Telemetry) *gauges {
 func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		g.breaker, g.healthy, g.inFlight, g.waiting, g.limit, g.budget, g.paused,
-		g.held, g.degraded, g.fills, g.refreshes, g.requests, g.files, g.bytes, g.age,
+		g.held, g.degraded, g.fills, g.refreshes, g.requests, g.files, g.bytes, g.age, g.unverified, g.unnoted, g.own,
 	} {
 		ch <- d
 	}
@@ -93,6 +98,12 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	set(g.fills, float64(load.Fills))
 	set(g.refreshes, float64(load.Refreshes))
 	set(g.requests, float64(load.Waiting))
+	trust := g.t.trust()
+	set(g.unverified, float64(trust.Unverified))
+	ch <- prometheus.MustNewConstMetric(g.unnoted, prometheus.CounterValue, float64(trust.Unnoted))
+	if trust.Own != nil {
+		set(g.own, float64(trust.Own.Records), trust.Own.Name)
+	}
 	if size := g.t.size.Load(); size != nil {
 		set(g.files, float64(size.Files))
 		set(g.bytes, float64(size.Bytes))

@@ -22,6 +22,7 @@ type Status struct {
 	Requests Requests        `json:"requests"`
 	Load     proxy.Load      `json:"load"`
 	Store    Store           `json:"store"`
+	Trust    Trust           `json:"trust"`
 }
 
 // Requests counts those for modules and checksums since the start. Requests of machines that watch are not among them.
@@ -42,6 +43,22 @@ type Store struct {
 	Errors int64 `json:"errors"`
 }
 
+// Trust is what is known of the hashes of what was served.
+type Trust struct {
+	// Unverified counts the files that no checksum database proves, private ones among them, and that nobody found wrong.
+	Unverified int64 `json:"unverified"`
+	// Unnoted counts the answers since the start that the history of who was served what lacks.
+	Unnoted int64 `json:"unnoted"`
+	// Own is the checksum database of one's own; nil where there is none.
+	Own *OwnSumDB `json:"own,omitempty"`
+}
+
+// OwnSumDB is a checksum database of one's own.
+type OwnSumDB struct {
+	Name    string `json:"name"`
+	Records int64  `json:"records"`
+}
+
 // Status returns what is known now.
 func (t *Telemetry) Status() Status {
 	s := Status{
@@ -52,6 +69,7 @@ func (t *Telemetry) Status() Status {
 		Requests: t.requests.sum(),
 		Load:     t.load(),
 		Store:    Store{Errors: value(t.work.storeErrors)},
+		Trust:    t.trust(),
 	}
 	if size := t.size.Load(); size != nil {
 		s.Store.Size = *size

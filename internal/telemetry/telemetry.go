@@ -40,7 +40,8 @@ type Sources struct {
 	Upstreams func() upstream.Status
 	Load      func() proxy.Load
 	// Size counts what is stored. It may take long: it runs beside everything, now and then.
-	Size func(context.Context) (Size, error)
+	Size  func(context.Context) (Size, error)
+	Trust func() Trust
 }
 
 // Telemetry hears of requests (Observe), of what the proxy does (Record) and of upstreams (Attempted, Changed). All
@@ -126,6 +127,13 @@ func (t *Telemetry) load() proxy.Load {
 		return s.Load()
 	}
 	return proxy.Load{}
+}
+
+func (t *Telemetry) trust() Trust {
+	if s := t.sources.Load(); s != nil && s.Trust != nil {
+		return s.Trust()
+	}
+	return Trust{}
 }
 
 // Shutdown sends what there is to be sent, and ends. Whatever ctx leaves no time for is lost.
