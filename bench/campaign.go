@@ -27,7 +27,8 @@ type campaign struct {
 	atOnce   int // of these, where their time is not judged
 	parallel int // of the others, where they do nothing but wait
 
-	shared bool // an upstream is the same for all runs: requests cannot be told apart
+	flags  []string // of Modhaven
+	shared bool     // an upstream is the same for all runs: requests cannot be told apart
 
 	beside func(context.Context, *haven) error // runs while the go command does, through Modhaven; may be nil
 
@@ -123,7 +124,7 @@ func (c *campaign) throughOne(ctx context.Context, run int, sick bool) error {
 		return err
 	}
 	defer w.close()
-	h, err := c.startHaven(ctx, w)
+	h, err := c.startHaven(ctx, w, c.flags...)
 	if err != nil {
 		return err
 	}

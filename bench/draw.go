@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/modhaven/modhaven/internal/proxytest"
@@ -36,6 +37,13 @@ type mix struct {
 	Rate     float64
 	Kinds    []string
 	OnlyZips bool
+	Proven   bool // a checksum database tells what is wrong with a .mod, and its own answers carry their proof
+}
+
+// tellable reports whether a client can find out that a byte of a file is flipped: a zip's h1 and its entries' CRCs tell, and
+// nothing does for an .info or a list.
+func (m mix) tellable(name string) bool {
+	return strings.HasSuffix(name, ".zip") || m.Proven && (strings.HasSuffix(name, ".mod") || strings.HasPrefix(name, "/sumdb/"))
 }
 
 // A key names one request of one run: with the same seed it meets the same fault.
@@ -60,14 +68,13 @@ type drawn struct {
 	size int64         // of the body
 }
 
-// draw draws the fault of a request for a body of that size. A flipped byte befalls zips
-// alone: nothing but go.sum would tell it in a text, and the go command checks no .info at all.
-func (m mix) draw(r *rand.Rand, zip bool, size int64) drawn {
-	if r.Float64() >= m.Rate || m.OnlyZips && !zip {
+// draw draws the fault of a request for a body of that size. A flipped byte befalls only what can be told from the right one.
+func (m mix) draw(r *rand.Rand, name string, size int64) drawn {
+	if r.Float64() >= m.Rate || m.OnlyZips && !strings.HasSuffix(name, ".zip") {
 		return drawn{}
 	}
 	kinds := m.Kinds
-	if !zip {
+	if !m.tellable(name) {
 		kinds = without(kinds, faultFlip)
 	}
 	if len(kinds) == 0 {

@@ -11,7 +11,7 @@ func TestDrawRepeats(t *testing.T) {
 	m := mix{Rate: 0.5, Kinds: mixed()}
 	for nth := range 50 {
 		k := key{1, 2, "/example.com/m/@v/v1.0.0.zip", nth}
-		if a, b := m.draw(k.rng(), true, 1000), m.draw(k.rng(), true, 1000); a != b {
+		if a, b := m.draw(k.rng(), "/p.zip", 1000), m.draw(k.rng(), "/p.zip", 1000); a != b {
 			t.Fatalf("request %d: %v, then %v", nth, a, b)
 		}
 	}
@@ -26,26 +26,26 @@ func TestDrawRepeats(t *testing.T) {
 func TestDrawShares(t *testing.T) {
 	const n = 20000
 	m := mix{Rate: 0.1, Kinds: mixed()}
-	for _, zip := range []bool{true, false} {
+	for name, flips := range map[string]bool{"/p.zip": true, "/p.mod": false, "/p.info": false} {
 		kinds := len(mixed())
-		if !zip {
-			kinds-- // no flipped byte
+		if !flips {
+			kinds--
 		}
 		count := map[string]int{}
 		for i := range n {
-			d := m.draw(key{7, i, "/p", 1}.rng(), zip, 500)
+			d := m.draw(key{7, i, "/p", 1}.rng(), name, 500)
 			count[d.kind]++
 			if d.kind != "" && (d.at < 0 || d.at >= 500 || d.span < 300*time.Millisecond || d.span >= 1500*time.Millisecond) {
 				t.Fatalf("%+v", d)
 			}
 		}
-		if len(count) != kinds+1 || (count[faultFlip] > 0) != zip {
-			t.Errorf("zip %v: %v", zip, count)
+		if len(count) != kinds+1 || (count[faultFlip] > 0) != flips {
+			t.Errorf("%s: %v", name, count)
 		}
 		want := n * m.Rate / float64(kinds)
 		for kind, got := range count {
 			if kind != "" && math.Abs(float64(got)-want) > 5*math.Sqrt(want) {
-				t.Errorf("zip %v: %d × %s, want about %.0f", zip, got, kind, want)
+				t.Errorf("%s: %d × %s, want about %.0f", name, got, kind, want)
 			}
 		}
 	}
@@ -54,14 +54,20 @@ func TestDrawShares(t *testing.T) {
 func TestDrawOnlyZips(t *testing.T) {
 	m := mix{Rate: 1, Kinds: []string{faultFlip}, OnlyZips: true}
 	r := key{Name: "x"}.rng()
-	if d := m.draw(r, false, 10); d != (drawn{}) {
+	if d := m.draw(r, "/p.mod", 10); d != (drawn{}) {
 		t.Errorf("a text got %+v", d)
 	}
-	if d := m.draw(r, true, 10); d.kind != faultFlip {
+	if d := m.draw(r, "/p.zip", 10); d.kind != faultFlip {
 		t.Errorf("a zip got %+v", d)
 	}
-	if d := (mix{Rate: 1, Kinds: mixed()}).draw(r, true, 0); d.at != 0 {
+	if d := (mix{Rate: 1, Kinds: mixed()}).draw(r, "/p.zip", 0); d.at != 0 {
 		t.Errorf("an empty body is cut at %d", d.at)
+	}
+	proven := mix{Rate: 1, Kinds: []string{faultFlip}, Proven: true}
+	for name, want := range map[string]string{"/p.zip": faultFlip, "/p.mod": faultFlip, "/sumdb/db/tile/8/0/000": faultFlip, "/p.info": "", "/p/@v/list": ""} {
+		if d := proven.draw(r, name, 10); d.kind != want {
+			t.Errorf("with a checksum database %s got %q, want %q", name, d.kind, want)
+		}
 	}
 }
 

@@ -272,7 +272,7 @@ func TestH1(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	zips, err := readZips(dir)
+	zips, err := readFiles(dir, []string{".zip"})
 	if err != nil || len(zips) != 1 {
 		t.Fatalf("%d zips, %v", len(zips), err)
 	}

@@ -163,7 +163,7 @@ func (u *faultyServer) choose(r *http.Request) proxytest.Fault {
 		return f.And(proxytest.Status(http.StatusServiceUnavailable, "sick"))
 	}
 	rng := key{u.settings.Seed, u.settings.Run, r.URL.Path, u.nth[r.URL.Path]}.rng()
-	d := u.settings.Faults.draw(rng, strings.HasSuffix(r.URL.Path, ".zip"), size)
+	d := u.settings.Faults.draw(rng, r.URL.Path, size)
 	if d.kind != "" {
 		u.stats.Faults[d.kind]++
 	}

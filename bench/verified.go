@@ -36,7 +36,7 @@ func benchVerified(ctx context.Context, l *lab) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := addDatabase(ctx, p)
+	key, err := addDatabase(ctx, p, p.database())
 	if err != nil {
 		return nil, err
 	}
@@ -54,10 +54,13 @@ func benchVerified(ctx context.Context, l *lab) ([]row, error) {
 	return append(rows, more...), err
 }
 
-// addDatabase puts a checksum database with the project's versions below its upstream, where it is not there already, and
-// returns its verifier key.
-func addDatabase(ctx context.Context, p project) (string, error) {
-	keyFile, dir := filepath.Join(filepath.Dir(p.main), "key"), filepath.Join(p.upstream, "sumdb", benchSumDB)
+// database is where a project's upstream has the copy of a checksum database.
+func (p project) database() string { return filepath.Join(p.upstream, "sumdb", benchSumDB) }
+
+// addDatabase puts a checksum database with the project's versions, and what else is given, into dir, where it is not there
+// already, and returns its verifier key.
+func addDatabase(ctx context.Context, p project, dir string, more ...sumlog.Record) (string, error) {
+	keyFile := filepath.Join(filepath.Dir(p.main), "key")
 	if b, err := os.ReadFile(keyFile); err == nil {
 		return string(b), nil
 	}
@@ -76,10 +79,8 @@ func addDatabase(ctx context.Context, p project) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := log.Append(ctx, scattered(records(string(sums)))); err != nil {
-		return "", errors.Join(err, log.Close())
-	}
-	if err := log.Close(); err != nil {
+	_, err = log.Append(ctx, append(scattered(records(string(sums))), more...))
+	if err := errors.Join(err, log.Close()); err != nil {
 		return "", err
 	}
 	return key, os.WriteFile(keyFile, []byte(key), 0o644)

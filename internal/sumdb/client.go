@@ -205,25 +205,36 @@ func (c *Client) known(ctx context.Context, name string, m module.Version) (Reco
 	return r, true
 }
 
-// ask gets a record and its proof, from whoever is first, then from each place alone while what comes proves nothing.
+// ask gets a record and its proof.
 func (c *Client) ask(ctx context.Context, name string, m module.Version) (Record, error) {
-	r, err := c.prove(ctx, anyPlace, name, m)
-	for i := range c.o.Places {
-		var bad *unprovenError
-		if !errors.As(err, &bad) {
-			break
-		}
-		c.o.Log.Warn("what came from a checksum database is not what it signed; asking elsewhere", "database", c.o.DB.Name, "name", name, "err", err)
-		var other error
-		if r, other = c.prove(ctx, place(i), name, m); other == nil || errors.As(other, new(*ForkError)) {
-			err = other
-		}
-	}
+	r, err := anywhere(ctx, c, name, func(ctx context.Context, from place) (Record, error) { return c.prove(ctx, from, name, m) })
 	if err == nil {
 		c.records.Put(name, r)
-		return r, nil
 	}
-	return Record{}, c.trouble(err)
+	return r, err
+}
+
+// again is how often a place is asked, alone, whose answers prove nothing: a byte may have been damaged on the way.
+const again = 3
+
+// anywhere has get ask whoever is first, then each place alone while what comes proves nothing. A place that is away is
+// not waited for.
+func anywhere[T any](ctx context.Context, c *Client, name string, get func(context.Context, place) (T, error)) (none T, err error) {
+	v, err := get(ctx, anyPlace)
+	for i := range again * len(c.o.Places) {
+		if !errors.As(err, new(*unprovenError)) {
+			break
+		}
+		c.o.Log.Warn("what came from a checksum database is not what it signed; asking again", "database", c.o.DB.Name, "name", name, "err", err)
+		other, why := get(goproxy.WithStale(ctx), place(i%len(c.o.Places)))
+		if why == nil || errors.As(why, new(*ForkError)) {
+			v, err = other, why
+		}
+	}
+	if err != nil {
+		return none, c.trouble(err)
+	}
+	return v, nil
 }
 
 // A place is whom to ask: one of ClientOptions.Places, or whoever answers first.

@@ -336,3 +336,25 @@ func TestHeadNeverGoesBack(t *testing.T) {
 		t.Errorf("with a head that nobody signed: %v", err)
 	}
 }
+
+// TestDamagedOnTheWay: the one place there is gives wrong bytes twice, and then right ones.
+func TestDamagedOnTheWay(t *testing.T) {
+	db := proxytest.NewSumDB(t, "sum.example.com")
+	for what, damage := range map[string]func([]byte) []byte{
+		"lookup/": func(b []byte) []byte { return flip(b, " h1:", 4) },
+		"tile/":   func(b []byte) []byte { b[5] ^= 1; return b },
+	} {
+		bad := 2
+		c := lookups(t, db, &shelf{}, tampered{overHTTP(t, place{db.URL, ""}), func(name string, b []byte) ([]byte, error) {
+			if bad > 0 && strings.HasPrefix(name, what) {
+				b = damage(b)
+				bad--
+			}
+			return b, nil
+		}})
+		wantRecord(t, c, fixture(t, plain.Path, plain.Version))
+		if bad != 0 {
+			t.Errorf("%s: %d wrong answers were not asked for", what, bad)
+		}
+	}
+}

@@ -64,9 +64,9 @@ func (c *Client) refresh(ctx context.Context) error {
 			ctx, cancel = context.WithTimeout(goproxy.WithStale(ctx), budget)
 			defer cancel()
 		}
-		h, err := c.latest(ctx, anyPlace, math.MaxInt64)
+		h, err := anywhere(ctx, c, latestName, func(ctx context.Context, from place) (head, error) { return c.latest(ctx, from, math.MaxInt64) })
 		if err != nil {
-			return head{}, c.trouble(err)
+			return head{}, err
 		}
 		c.mu.Lock()
 		c.refreshed = time.Now()
@@ -122,8 +122,15 @@ func (c *Client) proveTile(ctx context.Context, t tlog.Tile) ([]byte, error) {
 		return b, nil
 	}
 	index := tlog.StoredHashIndex(tileHeight*t.L, t.N<<tileHeight)
-	if _, err := tlog.TileHashReader(now.Tree, &tileReader{ctx, c, anyPlace}).ReadHashes([]int64{index}); err != nil {
-		return nil, c.trouble(asUnproven(err))
+	_, err := anywhere(ctx, c, t.Path(), func(ctx context.Context, from place) ([]tlog.Hash, error) {
+		hashes, err := tlog.TileHashReader(now.Tree, &tileReader{ctx, c, from}).ReadHashes([]int64{index})
+		if err != nil {
+			err = asUnproven(err)
+		}
+		return hashes, err
+	})
+	if err != nil {
+		return nil, err
 	}
 	b, ok := c.provenTile(ctx, t)
 	if !ok {
