@@ -26,6 +26,7 @@ func faultCases() []bench {
 		{"faults:big", "a zip of 40 MB, cut every 4 MB on average (3 min)", benchBig},
 		{"faults:flipped", "one byte flipped in 5 % of the zips (2 min)", benchFlipped},
 		{"faults:flipped-proven", "one byte flipped in 5 % of the zips, .mod files and checksum answers, each file verified (3 min)", benchFlippedProven},
+		{"faults:database", "the checksum database refuses connections for 60 s, then is back (2 min)", benchDatabase},
 		{"faults:sick", "503 for 60 s under steady load, then well (80 s)", benchSick},
 		{"faults:none", "no faults: against the same with all this switched off (1 min)", benchNone},
 		{"faults:tls", "a fifth of the TLS handshakes reset (2 min)", benchTLS},
