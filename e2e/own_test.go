@@ -41,7 +41,7 @@ func TestOwnDatabase(t *testing.T) {
 	state := filepath.Join(t.TempDir(), "state")
 	args := []string{"--sumdb", db.Spec(), "--private", "corp.example", "--sumdb-own", ownName, "--sumdb-own-key", keyFile}
 	hv := serveOver(t, state, u.URL, args...)
-	env := append(proxytest.GoEnv(t, hv.URL, key), "GOFLAGS=")
+	env := proxytest.GoEnv(t, hv.URL, key)
 
 	checkDownloads(t, goOK(t, env, downloads(t)...))
 	dir := proxytest.GoModule(t, "go.mod", "module example.test/main\n\ngo 1.21\n", "main.go", "package main\n\nimport _ \"corp.example/lib\"\n\nfunc main() {}\n")

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -25,11 +26,14 @@ var realModules = map[string]string{
 	"git.sr.ht/~sbinet/gg@v0.5.0":                          "h1:6V43j30HM623V329xA9Ntq+WJrMjDxRjuAB1LFWF5m8=",
 }
 
+// knownFile is one that every upstream has.
+const knownFile = "/gotest.tools/@v/v2.2.0+incompatible.mod"
+
 // TestRealUpstream downloads real modules through a server without any setting, which asks the upstream of this machine.
 // It skips only where that upstream cannot be reached without Modhaven either.
 func TestRealUpstream(t *testing.T) {
 	t.Parallel()
-	reachable(t)
+	reachable(t, knownFile)
 	state := filepath.Join(t.TempDir(), "state")
 	hv := start(t, state, append(os.Environ(), brisk), "serve", "--listen", "127.0.0.1:0", "--state", state)
 	args := []string{"mod", "download", "-json"}
@@ -64,9 +68,46 @@ func TestRealUpstream(t *testing.T) {
 	}
 }
 
+// TestRealDatabase downloads real modules with the checksum database of the world on, which is asked through the upstream of this
+// machine: by go commands that reach the server alone, with that database and with one of the server's own.
+func TestRealDatabase(t *testing.T) {
+	t.Parallel()
+	reachable(t, knownFile)
+	reachable(t, "/sumdb/sum.golang.org/lookup/gotest.tools@v2.2.0+incompatible")
+	state := filepath.Join(t.TempDir(), "state")
+	keyFile, own := ownKey(t)
+	hv := start(t, state, append(os.Environ(), brisk), "serve", "--listen", "127.0.0.1:0", "--state", state, "--sumdb", "sum.golang.org",
+		"--checksum-unreachable", "refuse", "--sumdb-own", ownName, "--sumdb-own-key", keyFile)
+	args := []string{"get"}
+	for m := range realModules {
+		args = append(args, m)
+	}
+	for _, db := range []string{"sum.golang.org", own} {
+		dir := proxytest.GoModule(t, "go.mod", "module example.test/main\n\ngo 1.24\n")
+		env := proxytest.GoEnv(t, hv.URL, db)
+		if out, stderr, err := proxytest.Go(t, dir, env, args...); err != nil {
+			t.Fatalf("GOSUMDB=%s: %v\n%s%s\n%s", db, err, out, stderr, hv.out.String())
+		}
+		sums, err := os.ReadFile(filepath.Join(dir, "go.sum"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for m, h1 := range realModules {
+			if line := strings.Replace(m, "@", " ", 1) + " " + h1 + "\n"; !strings.Contains(string(sums), line) {
+				t.Errorf("GOSUMDB=%s: go.sum lacks %s", db, line)
+			}
+		}
+	}
+	out, err := exec.CommandContext(t.Context(), program, "ledger", "show", "--unverified", "--state", state).Output()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 || len(out) != 0 {
+		t.Errorf("unverified: %v\n%s", err, out)
+	}
+}
+
 // reachable skips the test where the first upstream of this machine's GOPROXY has no answer to a question whose answer
 // is known.
-func reachable(t *testing.T) {
+func reachable(t *testing.T, name string) {
 	t.Helper()
 	out, err := exec.Command("go", "env", "GOPROXY").Output()
 	if err != nil {
@@ -76,16 +117,16 @@ func reachable(t *testing.T) {
 	if len(first) == 0 || !strings.Contains(first[0], ":/") {
 		t.Skipf("the GOPROXY of this machine, %q, begins with no upstream", out)
 	}
-	if err := probe(t.Context(), first[0]); err != nil {
+	if err := probe(t.Context(), strings.TrimRight(first[0], "/")+name); err != nil {
 		t.Skipf("the upstream of this machine cannot be reached: %v", err)
 	}
 }
 
-// probe asks an upstream, as this machine reaches it, for a file that it must have.
-func probe(ctx context.Context, base string) error {
+// probe asks for a file that must be there, as this machine reaches it.
+func probe(ctx context.Context, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(base, "/")+"/gotest.tools/@v/v2.2.0+incompatible.mod", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
 	}
@@ -97,7 +138,7 @@ func probe(ctx context.Context, base string) error {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s", base, resp.Status)
+		return fmt.Errorf("%s answers %s", url, resp.Status)
 	}
 	return nil
 }
