@@ -148,10 +148,14 @@ func (s *Service) fetch(fl *fill) (goproxy.Meta, error) {
 	if err := wanted(); err != nil {
 		return goproxy.Meta{}, err
 	}
-	if s.o.Verifier != nil {
+	ahead := s.o.Verifier != nil && s.foresight.take(time.Now())
+	if ahead {
 		s.o.Verifier.Expect(fl.task.ctx, fl.file.Version)
 	}
 	meta, err := s.o.Fetcher.Fetch(turn.with(fl.task.ctx, wanted), fl.file, fl.sink)
+	if ahead && err == nil {
+		s.foresight.give()
+	}
 	return meta, s.closing(err)
 }
 

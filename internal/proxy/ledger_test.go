@@ -301,3 +301,37 @@ func TestExpected(t *testing.T) {
 		t.Errorf("%s was expected, want %s", m, theInfo.Version)
 	}
 }
+
+// TestNothingIsExpectedOfAFlood: names that nobody has are asked for ahead a few times, files that are there always.
+func TestNothingIsExpectedOfAFlood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := foretold{expected: make(chan module.Version, 1000)}
+		files := filler(100)
+		there := false
+		s := newService(t, Options{Verifier: v, Fetcher: serving(t, func(f goproxy.File) []byte {
+			if there {
+				return files(f)
+			}
+			return nil
+		})})
+		ask := func(minor int) {
+			f := theMod
+			f.Version.Version = fmt.Sprintf("v1.%d.0", minor)
+			get(t.Context(), s, f)
+		}
+		for i := range 200 {
+			ask(i)
+		}
+		if n := len(v.expected); n != maxInVain {
+			t.Errorf("of 200 absent files %d were asked for ahead, want %d", n, maxInVain)
+		}
+		time.Sleep(100 * inVainEvery)
+		there = true
+		for i := range 200 {
+			ask(1000 + i)
+		}
+		if n := len(v.expected) - maxInVain; n != 200 {
+			t.Errorf("of 200 files %d were asked for ahead", n)
+		}
+	})
+}

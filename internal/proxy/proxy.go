@@ -153,7 +153,8 @@ type Service struct {
 	slots   *slots
 	spare   *spare
 
-	scanners scanners
+	scanners  scanners
+	foresight foresight
 
 	ctx    context.Context // of all fills: they belong to no request
 	cancel context.CancelFunc
