@@ -214,8 +214,9 @@ func (c *Client) ask(ctx context.Context, name string, m module.Version) (Record
 	return r, err
 }
 
-// again is how often a place is asked, alone, whose answers prove nothing: a byte may have been damaged on the way.
-const again = 3
+// again is how often a place is asked, alone, whose answers prove nothing: a byte may have been damaged on the way. The first
+// proof of all takes half a dozen answers, each of which must be right.
+const again = 6
 
 // anywhere has get ask whoever is first, then each place alone while what comes proves nothing. A place that is away is
 // not waited for.
