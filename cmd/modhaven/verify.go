@@ -171,13 +171,14 @@ func (v *verification) one(ctx context.Context, o proxy.Object) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.sum.add(d)
+	if text := v.doneText(d); text != "" {
+		if _, err := fmt.Fprintln(v.out, text); err != nil {
+			return err
+		}
+	}
 	v.line.show(func() string {
 		return v.msg.Sprintf("%d files, %s of %s (%d %%)", v.sum.files, bytesText(v.sum.read), bytesText(v.total), min(100*v.sum.read/max(v.total, 1), 100))
 	})
-	if text := v.doneText(d); text != "" {
-		_, err := fmt.Fprintln(v.out, text)
-		return err
-	}
 	return nil
 }
 
@@ -187,8 +188,8 @@ func (v *verification) conclude(ctx context.Context, failed error) error {
 		return err
 	}
 	switch left := v.sum.left(); {
-	case ctx.Err() != nil:
-		v.complain(v.msg.Text("interrupted: not everything was read"))
+	case ctx.Err() != nil && (failed != nil || left > 0):
+		v.complain(v.msg.Text("interrupted before everything was done"))
 		return exitStatus(exitFailed)
 	case failed != nil:
 		return failed

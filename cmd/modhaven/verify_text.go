@@ -17,7 +17,7 @@ type verified struct {
 
 // doneText is a line about what is not as it should be, "" where it is.
 func (v *verification) doneText(d verified) string {
-	text := ""
+	var text string
 	switch name := d.object.File.String(); {
 	case d.object.Stranger:
 		return oneLine(v.msg.Sprintf("%s: it is no file of a module; nobody is served of it", d.object.Name))

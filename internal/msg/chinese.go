@@ -534,7 +534,7 @@ func chineseVerify() []entry {
 		{"%s: there is no state directory; is it another one?", "%s：没有状态目录；是否是另一个目录？"},
 		{"%s: without the ledger there is nothing to compare with; why it cannot be used is said above", "%s：没有账本就无从比较；无法使用它的原因见上"},
 		{"%d files, %s of %s (%d %%)", "%d 个文件，%s / %s（%d %%）"},
-		{"interrupted: not everything was read", "已中断：未读取全部内容"},
+		{"interrupted before everything was done", "已中断，未全部完成"},
 		{"nothing was changed; --repair moves what is wrong into quarantine and fetches it again", "未做任何改动；--repair 会将有错的文件移入隔离区并重新获取"},
 		{"%s: it is no file of a module; nobody is served of it", "%s：不属于任何模块；不会提供给任何人"},
 		{"%s CANNOT BE READ: %s", "%s 无法读取：%s"},
