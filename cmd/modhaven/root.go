@@ -39,6 +39,7 @@ func rootCommand(p *process) *cobra.Command {
 		statusCommand(p),
 		ledgerCommand(p),
 		sumdbCommand(p),
+		verifyCommand(p),
 		versionCommand(p),
 		completionCommand(p),
 	)

@@ -46,6 +46,7 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 	all["freeaddr"] = freeAddr
 	all["record"] = record
 	all["sumlog"] = makeSumlog
+	all["flip"] = flip
 	return all
 }
 

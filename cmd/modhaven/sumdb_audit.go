@@ -119,9 +119,11 @@ func (a *audit) audit(ctx context.Context) (sumlog.Report, error) {
 			return sumlog.Report{}, err
 		}
 	}
-	line := a.auditLine()
+	line := a.statusLine()
 	defer line.erase()
-	o.Progress = line.show
+	o.Progress = func(done, total int64) {
+		line.show(func() string { return a.msg.Sprintf("%d of %d records (%d %%)", done, total, 100*done/total) })
+	}
 	fetch := fromDir(a.of)
 	if strings.Contains(a.of, "://") {
 		base, err := serverURL(a.of)
@@ -131,38 +133,6 @@ func (a *audit) audit(ctx context.Context) (sumlog.Report, error) {
 		fetch = fromURL(base)
 	}
 	return sumlog.Audit(ctx, fetch, a.key, o)
-}
-
-// An auditLine shows how far an audit is, on a terminal.
-type auditLine struct {
-	*process
-	tty   *terminal // nil: nothing is shown
-	next  time.Time
-	shown bool
-}
-
-func (p *process) auditLine() *auditLine {
-	l := &auditLine{process: p, next: time.Now().Add(shownAfter)}
-	if f, ok := p.err.(*os.File); ok && isTerminal(f, p.environ) {
-		l.tty = &terminal{f}
-	}
-	return l
-}
-
-func (l *auditLine) show(done, total int64) {
-	now := time.Now()
-	if l.tty == nil || now.Before(l.next) || !l.tty.ours() {
-		return
-	}
-	l.next, l.shown = now.Add(redrawn), true
-	text := l.msg.Sprintf("%d of %d records (%d %%)", done, total, 100*done/total)
-	fmt.Fprint(l.err, eraseLine, text, "\r")
-}
-
-func (l *auditLine) erase() {
-	if l.shown && l.tty.ours() {
-		fmt.Fprint(l.err, eraseLine)
-	}
 }
 
 // fromDir reads a database's files.

@@ -174,6 +174,12 @@ func (k shelf) Swap(ctx context.Context, name string, old, b []byte) (bool, erro
 // book is the ledger in the words of package proxy.
 type book struct{ l *ledger.Ledger }
 
+// Get implements proxy.Ledger.
+func (b book) Get(ctx context.Context, f goproxy.File) (proxy.Seen, error) {
+	e, err := b.l.Get(ctx, f)
+	return seen(e), err
+}
+
 // Record implements proxy.Ledger.
 func (b book) Record(ctx context.Context, f goproxy.File, s proxy.Seen) (proxy.Seen, error) {
 	e := ledger.Entry{File: f, H1: s.H1, From: goproxy.Redact(s.From), By: s.By, TreeSize: s.TreeSize}

@@ -7,7 +7,7 @@ type entry struct{ english, chinese string }
 // an English text is broken into lines does not count where it has no verbs.
 func chinese() []entry {
 	var all []entry
-	for _, part := range [][]entry{chineseCommands(), chineseManual(), chineseSettings(), chineseProblems(), chineseRunning(), chineseExec(), chineseStatus(), chineseLedger(), chineseSumdb()} {
+	for _, part := range [][]entry{chineseCommands(), chineseManual(), chineseSettings(), chineseProblems(), chineseRunning(), chineseExec(), chineseStatus(), chineseLedger(), chineseSumdb(), chineseVerify()} {
 		all = append(all, part...)
 	}
 	return all
@@ -503,5 +503,60 @@ func chineseSumdb() []entry {
 		{"%s: good: %d records, %d tiles, tree hash %s\n", "%s：正确：%d 条记录，%d 个瓦片，树的哈希 %s\n"},
 		{"%s: good: %d records, %d tiles, tree hash %s; it continues the head of %d records\n", "%s：正确：%d 条记录，%d 个瓦片，树的哈希 %s；它延续了 %d 条记录时的树头\n"},
 		{"%d of %d records (%d %%)", "%d / %d 条记录（%d %%）"},
+	}
+}
+
+// chineseVerify is the manual of the command verify, and what it prints.
+func chineseVerify() []entry {
+	return []entry{
+		{"check everything that is stored, and repair it", "检查并修复存储的全部内容"},
+		{"Move what is wrong into quarantine, and fetch it again", "将有错的文件移入隔离区，并重新获取"},
+		{`Reads every .info, .mod and .zip in the store, with as many readers at once as there are
+			processors, and compares the hash of each .mod and .zip with that in the ledger. An .info
+			has no hash: it must be one, and of its version.`,
+			"读取存储中的每个 .info、.mod 和 .zip（同时读取的数量与处理器相同），并将每个 .mod 和 .zip 的哈希与账本中的比较。.info 没有哈希：它须是有效的 .info，且属于它的版本。"},
+		{`A hash that the ledger does not know is looked up in the checksum database. What that does
+			not know either, since the module is private or the database cannot be asked, is noted as
+			first seen now, if it is a file that does not contradict itself.`,
+			"账本中没有的哈希会在校验和数据库中查询。若模块是私有的，或数据库无法询问，因而仍不可知，则只要文件不自相矛盾，就记为现在首次见到。"},
+		{`There is a line for each file that is not what it must be, with the hash that was found and
+			the one that is recorded, for each that cannot be read, and for each that is no file of a
+			module, which is never served, never touched, and no failure. The last line sums up. A
+			terminal shows how far it is. An interrupt ends it with what was seen so far.`,
+			"每个内容不对的文件打印一行，含所见的哈希和记录的哈希；无法读取的文件，以及不属于任何模块的文件（从不提供，不会改动，也不算失败）也各打印一行。最后一行是汇总。终端上会显示进度。中断时打印已检查的部分后结束。"},
+		{`With --repair what is wrong or cannot be read leaves the store at once, with a copy below
+			quarantine in the state directory where it can be read, and is then fetched again, with all
+			the checks of a first fetch. Where it cannot be, nothing wrong is served all the same, and
+			the next client has it fetched. A running server may have files up to 64 kB in memory,
+			as they were when it read them; a restart forgets them.`,
+			"使用 --repair 时，有错或无法读取的文件立即移出存储，能读取的会在状态目录的 quarantine 下留一份副本，然后重新获取，并经过首次获取时的全部检查。无法获取时，有错的内容同样不会再提供，下一个客户端请求时会再获取。运行中的服务器可能在内存中保留着不超过 64 kB 的文件，内容是它读取时的样子；重启即可清除。"},
+		{`It may run while servers use the state directory, with the same settings as theirs. Lists,
+			queries and answers of the checksum database are not looked at: what of them cannot be
+			used is asked anew. More: docs/ledger.md.`,
+			"服务器正在使用状态目录时也可以运行，设置应与服务器相同。不检查列表、查询和校验和数据库的应答：其中无法使用的会重新询问。详见 docs/ledger.md。"},
+		{"all is well, or was repaired", "一切正常，或已修复"},
+		{"something is still wrong, or not everything was read", "仍有错误，或未能读取全部内容"},
+		{"Look, and change nothing in the store", "只检查，不改动存储"},
+		{"Every week, of a server with a configuration file", "每周检查一次使用配置文件的服务器"},
+		{"Do not wait for upstreams that are away", "不等待不可用的上游"},
+		{"%s: there is no state directory; is it another one?", "%s：没有状态目录；是否是另一个目录？"},
+		{"%s: without the ledger there is nothing to compare with; why it cannot be used is said above", "%s：没有账本就无从比较；无法使用它的原因见上"},
+		{"%d files, %s of %s (%d %%)", "%d 个文件，%s / %s（%d %%）"},
+		{"interrupted before everything was done", "已中断，未全部完成"},
+		{"nothing was changed; --repair moves what is wrong into quarantine and fetches it again", "未做任何改动；--repair 会将有错的文件移入隔离区并重新获取"},
+		{"%s: it is no file of a module; nobody is served of it", "%s：不属于任何模块；不会提供给任何人"},
+		{"%s CANNOT BE READ: %s", "%s 无法读取：%s"},
+		{"; it was fetched again", "；已重新获取"},
+		{"; it is out of the store, and was not fetched again: %s", "；已移出存储，但未能重新获取：%s"},
+		{"; it is STILL IN THE STORE: %s", "；它仍在存储中：%s"},
+		{"1 file", "1 个文件"},
+		{"%d files", "%d 个文件"},
+		{"%d good", "%d 个正确"},
+		{"%d noted for the first time", "%d 个首次记录"},
+		{"%d wrong", "%d 个有错"},
+		{"%d that cannot be read", "%d 个无法读取"},
+		{"verified %s, %s: %s", "已检查 %s，%s：%s"},
+		{"; %d fetched again", "；%d 个已重新获取"},
+		{"; %d that are no files of modules", "；%d 个不属于任何模块"},
 	}
 }

@@ -27,38 +27,21 @@ type fill struct {
 
 	headed chan struct{} // closed when clients can be answered
 	ended  chan struct{} // closed when the fetch is over; err and meta are set
-	kept   chan struct{} // closed when the fill is over: the file is stored, or cannot be
+	over   chan struct{} // closed when it is stored too, or the store did not take it; unkept is set
 
 	waiters int // guarded by Service.mu: requests that wait for headed
 	stored  bool
 	meta    goproxy.Meta
 	err     error
+	unkept  error // why the store did not take it
 }
 
-// fill joins the fill of a file, or leads it.
+// fill answers from the fill of a file.
 func (s *Service) fill(ctx context.Context, f goproxy.File) (*goproxy.Content, error) {
-	s.mu.Lock()
-	fl := s.fills[f]
-	if fl == nil {
-		leave, err := s.slots.enter(ctx)
-		if err != nil {
-			s.mu.Unlock()
-			return nil, err
-		}
-		fl = s.newFill(ctx, f)
-		if !s.work.start(func() { defer leave(); s.lead(fl) }) {
-			s.mu.Unlock()
-			fl.task.end(errClosed)
-			leave()
-			return nil, errClosed
-		}
-		s.fills[f] = fl
-	} else {
-		fl.task.join(ctx)
+	fl, err := s.join(ctx, f)
+	if err != nil {
+		return nil, err
 	}
-	fl.waiters++
-	fl.spool.use() // or the file could be gone before the answer follows it
-	s.mu.Unlock()
 	defer s.leave(fl)
 	defer s.wait()()
 	select {
@@ -69,12 +52,37 @@ func (s *Service) fill(ctx context.Context, f goproxy.File) (*goproxy.Content, e
 	}
 }
 
+// join joins the fill of a file, or has one led. Leave it.
+func (s *Service) join(ctx context.Context, f goproxy.File) (*fill, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fl := s.fills[f]
+	if fl == nil {
+		leave, err := s.slots.enter(ctx)
+		if err != nil {
+			return nil, err
+		}
+		fl = s.newFill(ctx, f)
+		if !s.work.start(func() { defer leave(); s.lead(fl) }) {
+			fl.task.end(errClosed)
+			leave()
+			return nil, errClosed
+		}
+		s.fills[f] = fl
+	} else {
+		fl.task.join(ctx)
+	}
+	fl.waiters++
+	fl.spool.use() // or the file could be gone before the answer follows it
+	return fl, nil
+}
+
 func (s *Service) newFill(ctx context.Context, f goproxy.File) *fill {
 	small := int64(smallSpool)
 	if f.Kind == goproxy.Zip {
 		small = 0 // it is checked by name
 	}
-	fl := &fill{file: f, headed: make(chan struct{}), ended: make(chan struct{}), kept: make(chan struct{})}
+	fl := &fill{file: f, headed: make(chan struct{}), ended: make(chan struct{}), over: make(chan struct{})}
 	fl.task = s.begin(ctx, "fill", f.Name())
 	fl.spool = newSpool(s.o.Spool, f.Kind.MaxSize(), small, s.spare)
 	fl.sink = newChecked(fl.task.ctx, fl, s)
@@ -90,7 +98,7 @@ func (s *Service) leave(fl *fill) {
 
 // lead does the work of a fill: fetch and check, let the clients go, store.
 func (s *Service) lead(fl *fill) {
-	defer close(fl.kept)
+	defer close(fl.over)
 	defer fl.spool.done()
 	defer func() { fl.task.end(fl.err) }()
 	if s.alreadyKnown(fl) {
@@ -198,6 +206,7 @@ func (s *Service) keep(fl *fill) {
 	src, _ := fl.spool.content()
 	err := s.files.Put(context.WithoutCancel(s.ctx), fileName(fl.file), src, store.PutOptions{ETag: fl.meta.ETag})
 	if err != nil && !errors.Is(err, fs.ErrExist) {
+		fl.unkept = err
 		s.o.Log.ErrorContext(fl.task.ctx, "the store takes no file; clients were answered all the same", "file", fl.file.String(), "err", err)
 		s.o.Recorder.Record(Event{What: StoreFailed, Path: fl.file.Path, Name: fl.file.Name(), Err: err})
 	} else if err == nil {

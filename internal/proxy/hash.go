@@ -12,24 +12,36 @@ import (
 	"github.com/modhaven/modhaven/internal/goproxy"
 )
 
-// hashStored reads a .mod or a .zip that is stored, past all memory, and returns its hash as in go.sum and how many bytes it has.
-// The error is a *goproxy.Wrong where that cannot be such a file, and else the store's.
-func (s *Service) hashStored(ctx context.Context, f goproxy.File) (h1 string, size int64, err error) {
-	c, err := s.o.Store.Open(ctx, fileName(f))
+// hashStored reads a .mod or a .zip that is stored, past all memory, and returns its hash as in go.sum. The error is a
+// *goproxy.Wrong where that cannot be such a file, and else the store's. A zip that contradicts itself has a hash all the same,
+// beside the error.
+func (s *Service) hashStored(ctx context.Context, f goproxy.File) (string, error) {
+	c, err := s.openStored(ctx, f)
 	if err != nil {
-		return "", 0, err
+		return "", err
 	}
 	defer c.Body.Close()
-	if f.Kind == goproxy.Mod {
-		b, err := io.ReadAll(c.Body)
-		if err != nil {
-			return "", 0, err
-		}
-		h1, err := modHash(b)
-		return h1, c.Size, err
+	if f.Kind != goproxy.Mod {
+		return s.zipHash(ctx, c)
 	}
-	h1, err = s.zipHash(ctx, c)
-	return h1, c.Size, err
+	b, err := io.ReadAll(c.Body)
+	if err != nil {
+		return "", err
+	}
+	return modHash(b)
+}
+
+// openStored opens a file that is stored, past all memory. What cannot be it by its size is a *goproxy.Wrong.
+func (s *Service) openStored(ctx context.Context, f goproxy.File) (*goproxy.Content, error) {
+	c, err := s.o.Store.Open(ctx, fileName(f))
+	if err != nil {
+		return nil, err
+	}
+	if c.Size < leastSize[f.Kind] || c.Size > f.Kind.MaxSize() {
+		c.Body.Close()
+		return nil, &goproxy.Wrong{Reason: fmt.Sprintf("%d bytes cannot be a .%s", c.Size, f.Kind)}
+	}
+	return c, nil
 }
 
 // modHash returns the hash of a go.mod.
@@ -40,7 +52,7 @@ func modHash(b []byte) (string, error) {
 	return dirhash.Hash1([]string{"go.mod"}, func(string) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil })
 }
 
-// zipHash returns the hash of a zip that does not contradict itself.
+// zipHash returns the hash of a zip; where it contradicts itself, beside an error.
 func (s *Service) zipHash(ctx context.Context, c *goproxy.Content) (string, error) {
 	body, ok := c.Body.(io.ReaderAt)
 	if !ok {
@@ -60,7 +72,7 @@ func (s *Service) zipHash(ctx context.Context, c *goproxy.Content) (string, erro
 		return "", &goproxy.Wrong{Reason: fmt.Sprintf("the zip cannot be unpacked: %v", err)}
 	}
 	if why := scan.contradicts(z); why != "" {
-		return "", &goproxy.Wrong{Reason: "the zip contradicts itself: " + why}
+		return h1, &goproxy.Wrong{Reason: "the zip contradicts itself: " + why}
 	}
 	return h1, nil
 }

@@ -1,10 +1,10 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"time"
 
@@ -24,12 +24,12 @@ func (s *Service) Hashes(ctx context.Context, m module.Version) (zip, mod string
 }
 
 func (s *Service) hashOf(ctx context.Context, f goproxy.File) (string, error) {
-	h1, _, err := s.hashStored(ctx, f)
+	h1, err := s.hashStored(ctx, f)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := s.have(ctx, f); err != nil {
 			return "", err
 		}
-		h1, _, err = s.hashStored(ctx, f)
+		h1, err = s.hashStored(ctx, f)
 	}
 	var wrong *goproxy.Wrong
 	switch {
@@ -47,35 +47,21 @@ func (s *Service) hashOf(ctx context.Context, f goproxy.File) (string, error) {
 	case noted.Wrong != "":
 		return "", &goproxy.Wrong{Reason: fmt.Sprintf("SECURITY ERROR: %s was found wrong: %s", f, noted.Wrong)}
 	case noted.H1 != h1:
-		return "", &goproxy.Wrong{Reason: fmt.Sprintf("SECURITY ERROR: checksum mismatch; %s as it is stored is not what was first served\n\tstored: %s\n\tledger: %s", f, h1, noted.H1)}
+		return "", &goproxy.Wrong{Reason: fmt.Sprintf("SECURITY ERROR: checksum mismatch; %s as it is stored is not what was first served; see modhaven verify --repair\n\tstored: %s\n\tledger: %s", f, h1, noted.H1)}
 	}
 	return h1, nil
 }
 
-// have returns when a file is whole and stored.
+// have returns when a file that was not stored is.
 func (s *Service) have(ctx context.Context, f goproxy.File) error {
-	c, err := s.Open(ctx, f)
+	fl, err := s.join(ctx, f)
 	if err != nil {
 		return err
 	}
-	defer c.Body.Close()
-	if _, err := io.Copy(io.Discard, c.Body); err != nil {
-		return err
-	}
-	return s.settled(ctx, f)
-}
-
-// settled waits for the fill of a file to be over: the store has the file then, unless it is full.
-func (s *Service) settled(ctx context.Context, f goproxy.File) error {
-	s.mu.Lock()
-	fl := s.fills[f]
-	s.mu.Unlock()
-	if fl == nil {
-		return nil
-	}
+	defer s.leave(fl)
 	select {
-	case <-fl.kept:
-		return nil
+	case <-fl.over:
+		return cmp.Or(fl.err, fl.unkept)
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}

@@ -44,6 +44,19 @@ func (b *book) Record(_ context.Context, f goproxy.File, s Seen) (Seen, error) {
 	return was, nil
 }
 
+func (b *book) Get(_ context.Context, f goproxy.File) (Seen, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.err != nil {
+		return Seen{}, b.err
+	}
+	seen, ok := b.seen[f]
+	if !ok {
+		return Seen{}, fs.ErrNotExist
+	}
+	return seen, nil
+}
+
 func (b *book) Unverified(context.Context) iter.Seq2[Unverified, error] {
 	return func(yield func(Unverified, error) bool) {
 		b.mu.Lock()

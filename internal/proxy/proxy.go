@@ -83,8 +83,18 @@ type Want struct {
 	Excepted   bool   // it is by a rule, not by trouble
 }
 
+// hash returns what a .mod or a .zip must be.
+func (w *Want) hash(k goproxy.Kind) string {
+	if k == goproxy.Mod {
+		return w.Mod
+	}
+	return w.Zip
+}
+
 // A Ledger remembers the hash of every file that was ever served: trust on first use, where nothing better can be had.
 type Ledger interface {
+	// Get returns what is noted of a file: what is good, else what was condemned last. The error matches fs.ErrNotExist where nothing is.
+	Get(ctx context.Context, f goproxy.File) (Seen, error)
 	// Record notes a file before the last of it is released, durably, and returns what is noted: the first that came, unless
 	// that one was not verified and this one is.
 	Record(ctx context.Context, f goproxy.File, s Seen) (Seen, error)
@@ -264,7 +274,10 @@ func (s *Service) Query(ctx context.Context, path, query string) (*goproxy.Conte
 	return s.answers.get(ctx, question{path: path, query: query, name: goproxy.QueryName(path, query)})
 }
 
-func fileName(f goproxy.File) string { return f.NameBelow("modules/") }
+// modulesBelow is where the store has the files of modules.
+const modulesBelow = "modules/"
+
+func fileName(f goproxy.File) string { return f.NameBelow(modulesBelow) }
 
 // stored opens what the store has of a file.
 func (s *Service) stored(ctx context.Context, f goproxy.File) (*goproxy.Content, error) {

@@ -70,10 +70,7 @@ const (
 func (s *Service) recheckOne(ctx context.Context, u Unverified) outcome {
 	want, err := s.o.Verifier.Want(ctx, u.File.Version)
 	var refused *goproxy.Refused
-	hash := want.Zip
-	if u.File.Kind == goproxy.Mod {
-		hash = want.Mod
-	}
+	hash := want.hash(u.File.Kind)
 	switch {
 	case errors.As(err, &refused):
 		s.withdraw(ctx, u, refused.Reason)
@@ -131,7 +128,8 @@ func (s *Service) quarantine(ctx context.Context, name string) (was bool, err er
 		return false, nil
 	}
 	if err != nil { // whatever it is: nobody must be served of it
-		return true, errors.Join(err, s.files.Remove(ctx, name))
+		s.o.Log.Error("no copy of a wrong file is in quarantine", "name", name, "err", err)
+		return true, s.files.Remove(ctx, name)
 	}
 	defer c.Body.Close()
 	b, ok := c.Body.(io.ReaderAt)
