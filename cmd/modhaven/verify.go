@@ -87,6 +87,7 @@ func (p *process) verify(ctx context.Context, cfg *config.Config, repair bool) e
 	if _, err := os.Stat(filepath.Join(state, "format")); errors.Is(err, fs.ErrNotExist) { // none is made
 		return p.failf("%s: there is no state directory; is it another one?", state)
 	}
+	cfg.SumDBOwn, cfg.SumDBOwnKey = "", "" // it has no files of modules
 	line := p.statusLine()
 	defer line.erase()
 	hv, err := newHaven(cfg, newLog(cfg, line.over(p.err)), extras{})
