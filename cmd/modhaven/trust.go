@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"iter"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -37,7 +34,8 @@ func (hv *haven) newSumClient(cfg *config.Config, db goproxy.SumDB, dir store.St
 	if err != nil {
 		return nil, err
 	}
-	o := sumdb.ClientOptions{DB: db, Keep: shelf{dir, "sumdb/" + db.Name + "/", hv.log}, Log: hv.log}
+	hv.shelf = newShelf(dir, "sumdb/"+db.Name+"/", hv.log)
+	o := sumdb.ClientOptions{DB: db, Keep: hv.shelf, Log: hv.log}
 	if len(places) > 0 {
 		o.Remote = hv.pool.Sums(places)
 	}
@@ -127,48 +125,6 @@ func (v verifier) Expect(ctx context.Context, m module.Version) { v.v.Expect(ctx
 func (v verifier) Want(ctx context.Context, m module.Version) (proxy.Want, error) {
 	w, err := v.v.Want(ctx, m)
 	return proxy.Want(w), err
-}
-
-// shelf keeps what a checksum database has proven in the store, below prefix.
-type shelf struct {
-	store  store.Store
-	prefix string
-	log    *slog.Logger
-}
-
-// Load implements sumdb.Keeper.
-func (k shelf) Load(ctx context.Context, name string) ([]byte, bool) {
-	c, err := k.store.Open(ctx, k.prefix+name)
-	if err != nil {
-		return nil, false
-	}
-	defer c.Body.Close()
-	b, err := io.ReadAll(c.Body)
-	return b, err == nil
-}
-
-// Save implements sumdb.Keeper.
-func (k shelf) Save(ctx context.Context, name string, b []byte) {
-	err := k.store.Put(ctx, k.prefix+name, bytesSection(b), store.PutOptions{})
-	if errors.Is(err, fs.ErrExist) { // another process has it, or it is damaged
-		err = k.store.Put(ctx, k.prefix+name, bytesSection(b), store.PutOptions{If: "*"})
-	}
-	if err != nil {
-		k.log.Error("the store takes no checksum answer; clients were answered all the same", "name", name, "err", err)
-	}
-}
-
-// Swap implements sumdb.Shelf.
-func (k shelf) Swap(ctx context.Context, name string, old, b []byte) (bool, error) {
-	o := store.PutOptions{}
-	if old != nil {
-		o.If = store.ETag(old)
-	}
-	err := k.store.Put(ctx, k.prefix+name, bytesSection(b), o)
-	if errors.Is(err, fs.ErrExist) || errors.Is(err, store.ErrConflict) {
-		return false, nil
-	}
-	return err == nil, err
 }
 
 // book is the ledger in the words of package proxy.

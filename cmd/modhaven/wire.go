@@ -28,6 +28,7 @@ import (
 type haven struct {
 	state     *store.State
 	ledger    *ledger.Ledger // nil where its disk takes none
+	shelf     *shelf         // nil where there is no checksum database
 	own       *sumlog.Log    // nil where there is no checksum database of one's own
 	service   *proxy.Service
 	handler   http.Handler
@@ -238,6 +239,9 @@ func (hv *haven) close() {
 // closeParts ends what stands below the service.
 func (hv *haven) closeParts() {
 	hv.pool.Close()
+	if hv.shelf != nil {
+		hv.shelf.close()
+	}
 	if hv.own != nil {
 		if err := hv.own.Close(); err != nil {
 			hv.log.Error("the own checksum database was not closed well", "err", err)
