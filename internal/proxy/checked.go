@@ -192,7 +192,7 @@ func (c *checked) checkZip(ctx context.Context, n int64, from string) error {
 		return &goproxy.Unavailable{Reason: "reading the spool: " + scan.err.Error(), Err: scan.err}
 	}
 	src, file := c.spool.content()
-	z, err := zip.NewReader(src, n)
+	z, err := zip.NewReader(scan.reader(src), n)
 	if err != nil {
 		return &goproxy.Wrong{Reason: fmt.Sprintf("no valid zip of %d bytes came: %v", n, err)}
 	}

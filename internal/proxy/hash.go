@@ -63,7 +63,7 @@ func (s *Service) zipHash(ctx context.Context, c *goproxy.Content) (string, erro
 	if err != nil {
 		return "", err
 	}
-	z, err := zip.NewReader(body, c.Size)
+	z, err := zip.NewReader(scan.reader(body), c.Size)
 	if err != nil {
 		return "", &goproxy.Wrong{Reason: fmt.Sprintf("no valid zip: %v", err)}
 	}

@@ -27,11 +27,14 @@ type zipScan struct {
 	entries []scanned
 	crc     uint32 // Castagnoli's, of all bytes
 	usual   bool   // every entry was understood up to the central directory
+	agreed  bool   // and that lists just these
 }
 
 type scanned struct {
 	name         string
-	data         int64 // offset of its bytes
+	head         [headSize]byte // its local header, without name and extra field
+	data         int64          // offset of its bytes
+	extra        uint16         // bytes of the extra field before them
 	packed, size uint64
 	crc          uint32
 	sum          [sha256.Size]byte
@@ -49,6 +52,8 @@ const (
 
 	flagEncrypted  = 1 << 0
 	flagDescriptor = 1 << 3
+
+	headSize = 30
 
 	scanBuffer = 64 << 10
 )
@@ -175,7 +180,9 @@ func (e *entryReader) next() (scanned, error) {
 	if flags&flagEncrypted != 0 || packed == 1<<32-1 || size == 1<<32-1 || described && method != zip.Deflate {
 		return scanned{}, errUnusual
 	}
-	entry := scanned{name: string(name), data: e.src.offset()}
+	entry := scanned{name: string(name), data: e.src.offset(), extra: le.Uint16(h[24:])}
+	le.PutUint32(entry.head[:], sigEntry)
+	copy(entry.head[4:], h[:])
 	if err := e.body(&entry, method, int64(packed)); err != nil {
 		return scanned{}, err
 	}
@@ -237,8 +244,8 @@ func (e *entryReader) descriptor() (crc, packed, size uint32, err error) {
 
 // agrees reports whether the central directory lists just the entries that were read.
 func (s *zipScan) agrees(z *zip.Reader) bool {
-	if !s.usual || len(z.File) != len(s.entries) {
-		return false
+	if s.agreed || !s.usual || len(z.File) != len(s.entries) {
+		return s.agreed
 	}
 	for i, f := range z.File {
 		e := &s.entries[i]
@@ -248,14 +255,35 @@ func (s *zipScan) agrees(z *zip.Reader) bool {
 			return false
 		}
 	}
+	s.agreed = true
 	return true
+}
+
+// reader returns src for a zip.Reader, which reads the header of every entry once more: those that are known come from memory.
+func (s *zipScan) reader(src io.ReaderAt) io.ReaderAt { return &headReader{ReaderAt: src, entries: s.entries} }
+
+// A headReader knows the headers of entries that are read in their order.
+type headReader struct {
+	io.ReaderAt
+	entries []scanned
+	next    int
+}
+
+func (r *headReader) ReadAt(b []byte, off int64) (int, error) {
+	if len(b) == headSize && r.next < len(r.entries) {
+		if e := &r.entries[r.next]; e.data-int64(e.extra)-int64(len(e.name))-headSize == off {
+			r.next++
+			return copy(b, e.head[:]), nil
+		}
+	}
+	return r.ReaderAt.ReadAt(b, off)
 }
 
 // contradicts says where the central directory disagrees with entries that were read, "" where it does not. Neither
 // can be believed then: one flipped bit in a name of the directory breaks no CRC. The order of entries is free.
 func (s *zipScan) contradicts(z *zip.Reader) string {
-	if !s.usual {
-		return "" // what stands where is not known
+	if !s.usual || s.agreed {
+		return "" // what stands where is not known, or it is well
 	}
 	if len(z.File) != len(s.entries) {
 		return fmt.Sprintf("its directory has %d entries, there are %d", len(z.File), len(s.entries))

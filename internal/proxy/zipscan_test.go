@@ -233,3 +233,47 @@ func TestOneBit(t *testing.T) {
 		}
 	}
 }
+
+// heads counts reads of local headers.
+type heads struct {
+	io.ReaderAt
+	n int
+}
+
+func (h *heads) ReadAt(b []byte, off int64) (int, error) {
+	if len(b) == headSize {
+		h.n++
+	}
+	return h.ReaderAt.ReadAt(b, off)
+}
+
+// TestHeadersAreReadOnce: an entry is where the directory says as the scan saw it, and the file is not read for that again; of a
+// zip that nobody scanned it is.
+func TestHeadersAreReadOnce(t *testing.T) {
+	b := filler(100_000)(theZip)
+	s, err := scanZip(bytes.NewReader(b), maxUnpacked, func(int64) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, scan := range []*zipScan{s, {}} {
+		src := &heads{ReaderAt: bytes.NewReader(b)}
+		z, err := zip.NewReader(scan.reader(src), int64(len(b)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := src.n
+		for i, f := range z.File {
+			got, err := f.DataOffset()
+			if wanted, _ := want.File[i].DataOffset(); err != nil || got != wanted {
+				t.Errorf("%s is at %d, %v, want %d", f.Name, got, err, wanted)
+			}
+		}
+		if n := src.n - before; n != len(z.File)-len(scan.entries) {
+			t.Errorf("%d headers of %d were read again, %d are known", n, len(z.File), len(scan.entries))
+		}
+	}
+}
