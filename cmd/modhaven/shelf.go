@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"strings"
 	"sync"
 
 	"github.com/modhaven/modhaven/internal/store"
@@ -92,9 +93,11 @@ func (k *shelf) Save(ctx context.Context, name string, b []byte) {
 }
 
 func (k *shelf) save(ctx context.Context, name string, b []byte) {
-	err := k.store.Put(ctx, k.prefix+name, bytesSection(b), store.PutOptions{})
+	o := store.PutOptions{Volatile: strings.HasPrefix(name, "lookup/")} // a torn record is none; a tile has no such shape
+	err := k.store.Put(ctx, k.prefix+name, bytesSection(b), o)
 	if errors.Is(err, fs.ErrExist) { // another process has it, or it is damaged
-		err = k.store.Put(ctx, k.prefix+name, bytesSection(b), store.PutOptions{If: "*"})
+		o.If = "*"
+		err = k.store.Put(ctx, k.prefix+name, bytesSection(b), o)
 	}
 	if err != nil {
 		k.log.Error("the store takes no checksum answer; clients were answered all the same", "name", name, "err", err)

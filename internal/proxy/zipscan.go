@@ -260,7 +260,9 @@ func (s *zipScan) agrees(z *zip.Reader) bool {
 }
 
 // reader returns src for a zip.Reader, which reads the header of every entry once more: those that are known come from memory.
-func (s *zipScan) reader(src io.ReaderAt) io.ReaderAt { return &headReader{ReaderAt: src, entries: s.entries} }
+func (s *zipScan) reader(src io.ReaderAt) io.ReaderAt {
+	return &headReader{ReaderAt: src, entries: s.entries}
+}
 
 // A headReader knows the headers of entries that are read in their order.
 type headReader struct {

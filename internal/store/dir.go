@@ -106,7 +106,7 @@ func (d *Dir) put(name string, src *io.SectionReader, o PutOptions) error {
 			return &fs.PathError{Op: "put", Path: name, Err: fs.ErrExist}
 		}
 	}
-	from, temporary, err := d.durable(src)
+	from, temporary, err := d.durable(src, !o.Volatile)
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (d *Dir) put(name string, src *io.SectionReader, o PutOptions) error {
 	if errors.Is(err, syscall.EXDEV) && !temporary {
 		return d.putCopy(name, src, o)
 	}
-	if err != nil {
+	if err != nil || o.Volatile {
 		return err
 	}
 	return d.syncNames(dir, fresh)
@@ -193,13 +193,16 @@ func (d *Dir) putCopy(name string, src *io.SectionReader, o PutOptions) error {
 	return d.put(name, io.NewSectionReader(struct{ io.ReaderAt }{src}, 0, src.Size()), o)
 }
 
-// durable returns a synced file with the bytes of src: src's own where it is a whole
+// durable returns a file with the bytes of src, synced where that is asked for: src's own where it is a whole
 // file, else a temporary copy.
-func (d *Dir) durable(src *io.SectionReader) (name string, temporary bool, err error) {
+func (d *Dir) durable(src *io.SectionReader, sync bool) (name string, temporary bool, err error) {
 	outer, off, n := src.Outer()
 	if f, ok := outer.(*os.File); ok && off == 0 {
 		if fi, err := f.Stat(); err == nil && fi.Size() == n {
-			return f.Name(), false, d.disk.sync(f)
+			if sync {
+				err = d.disk.sync(f)
+			}
+			return f.Name(), false, err
 		}
 	}
 	f, err := os.CreateTemp(d.tmp, "put-*")
@@ -212,7 +215,7 @@ func (d *Dir) durable(src *io.SectionReader) (name string, temporary bool, err e
 	if err == nil {
 		err = f.Chmod(0o644)
 	}
-	if err == nil {
+	if err == nil && sync {
 		err = d.disk.sync(f)
 	}
 	if cerr := f.Close(); err == nil {

@@ -261,3 +261,25 @@ func TestDirFailures(t *testing.T) {
 		}
 	}
 }
+
+// TestVolatile: nobody waits for the disk for what can be had again, and what is put beside it afterwards lasts as ever.
+func TestVolatile(t *testing.T) {
+	w := watch(t, t.TempDir())
+	section := func(b []byte) *io.SectionReader { return io.NewSectionReader(bytes.NewReader(b), 0, int64(len(b))) }
+	if err := w.Put(background, "a/b/one", section(tiny), PutOptions{Volatile: true}); err != nil {
+		t.Fatal(err)
+	}
+	if ops, want := w.taken(), []string{"link a/b/one"}; !slices.Equal(ops, want) {
+		t.Errorf("done: %q, want %q", ops, want)
+	}
+	if b, _, err := w.read("a/b/one"); err != nil || !bytes.Equal(b, tiny) {
+		t.Errorf("read: %q, %v", b, err)
+	}
+	if err := w.Put(background, "a/b/two", section(tiny), PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if ops, want := w.taken(), []string{"sync new", "link a/b/two", "syncDir a/b", "syncDir a", "syncDir ."}; !slices.Equal(ops, want) {
+		t.Errorf("done: %q, want %q", ops, want)
+	}
+	w.wantClean()
+}

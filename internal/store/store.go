@@ -51,6 +51,9 @@ type Store interface {
 // PutOptions says under which condition to store, and what to remember.
 type PutOptions struct {
 	ETag string // of the content, for objects larger than Small, whose ETag is not computed on reading
+	// Volatile says that nobody waits for the disk: after a loss of power the object may be absent, or there and torn. It is for
+	// what is checked when it is read and can be had again.
+	Volatile bool
 	// If is "" to create only (else an error matching fs.ErrExist), "*" to replace, or the ETag
 	// that the object must have now (else ErrConflict).
 	If string
