@@ -25,9 +25,13 @@ type Entry struct {
 
 // ChainOptions are what a Chain is made of, but for its upstreams.
 type ChainOptions struct {
-	// End is goproxy.Direct or goproxy.Off where the list ends in it, else "". Direct repeats the
+	// End is goproxy.Direct or goproxy.Off where the list ends in it, else "". Without a Direct it repeats the
 	// absence that led there, so that a client whose own list goes on to direct does so.
 	End string
+	// Direct, where set, is asked at a list's End of that name, for private modules and where the list has no other entry. For
+	// other modules the absence is repeated: whoever asks for a name that nobody has does not send this machine
+	// to where that name points.
+	Direct goproxy.Fetcher
 	// Private are patterns as in GOPRIVATE of modules that no public entry is asked for.
 	Private string
 	// Failover makes each entry of a module that is not private AnyError.
@@ -88,7 +92,7 @@ func (c *Chain) List(ctx context.Context, path string) (*goproxy.Content, error)
 	return walk(c, path, func(g *group, private bool) (*goproxy.Content, error) {
 		list, by, err := g.list(ctx, path, private)
 		return content(list, by, err)
-	})
+	}, func(direct goproxy.Fetcher) (*goproxy.Content, error) { return direct.List(ctx, path) })
 }
 
 // list returns a module's versions as one upstream has them.
@@ -125,7 +129,7 @@ func (c *Chain) Query(ctx context.Context, path, query string) (*goproxy.Content
 			b, by, err = g.query(ctx, path, version, private)
 		}
 		return content(b, by, err)
-	})
+	}, func(direct goproxy.Fetcher) (*goproxy.Content, error) { return direct.Query(ctx, path, query) })
 }
 
 func (g *group) query(ctx context.Context, path, query string, private bool) ([]byte, *Upstream, error) {
@@ -154,20 +158,29 @@ func (c *Chain) Stat(ctx context.Context, f goproxy.File) (goproxy.Meta, error) 
 			return goproxy.Meta{}, err
 		}
 		return goproxy.Meta{Size: rep.size, From: rep.by.base}, nil
-	})
+	}, func(direct goproxy.Fetcher) (goproxy.Meta, error) { return direct.Stat(ctx, f) })
 }
 
 // Fetch implements goproxy.Fetcher.
 func (c *Chain) Fetch(ctx context.Context, f goproxy.File, dst goproxy.Sink) (goproxy.Meta, error) {
 	first := true
-	return walk(c, f.Path, func(g *group, private bool) (goproxy.Meta, error) {
-		if !first {
-			if err := dst.Reset(); err != nil {
-				return goproxy.Meta{}, err
-			}
+	again := func() error {
+		if first {
+			first = false
+			return nil
 		}
-		first = false
+		return dst.Reset()
+	}
+	return walk(c, f.Path, func(g *group, private bool) (goproxy.Meta, error) {
+		if err := again(); err != nil {
+			return goproxy.Meta{}, err
+		}
 		return g.fetch(ctx, fileRequest(f), private, dst)
+	}, func(direct goproxy.Fetcher) (goproxy.Meta, error) {
+		if err := again(); err != nil {
+			return goproxy.Meta{}, err
+		}
+		return direct.Fetch(ctx, f, dst)
 	})
 }
 
@@ -191,8 +204,8 @@ func fileRequest(f goproxy.File) request {
 	return rq
 }
 
-// walk asks group after group until one answers or the list says to stop.
-func walk[T any](c *Chain, path string, ask func(g *group, private bool) (T, error)) (T, error) {
+// walk asks group after group until one answers or the list says to stop, and at its end direct.
+func walk[T any](c *Chain, path string, ask func(g *group, private bool) (T, error), direct func(goproxy.Fetcher) (T, error)) (T, error) {
 	var none T
 	private := c.o.Private != "" && goproxy.MatchesAny(c.o.Private, path)
 	groups := c.all
@@ -221,6 +234,8 @@ func walk[T any](c *Chain, path string, ask func(g *group, private bool) (T, err
 	switch {
 	case len(failures) > 0:
 		return none, join(failures)
+	case c.o.End == goproxy.Direct && c.o.Direct != nil && (private || len(c.all) == 0):
+		return direct(c.o.Direct)
 	case c.o.End == goproxy.Off:
 		return none, &goproxy.Refused{Status: http.StatusForbidden, Reason: fmt.Sprintf("%s: not stored here, and upstreams: off asks nobody for it", path)}
 	case skipped && absent == nil && c.o.End == goproxy.Direct:

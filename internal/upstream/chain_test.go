@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/mod/module"
+
 	"github.com/modhaven/modhaven/internal/goproxy"
 	"github.com/modhaven/modhaven/internal/upstream"
 )
@@ -261,4 +263,85 @@ func TestEndedContextEndsTheChain(t *testing.T) {
 			t.Errorf("after %s: got %v, asked %q", first, err, log)
 		}
 	}
+}
+
+// A terminal is a Fetcher at the end of a list, which notes what it is asked.
+type terminal struct{ log *[]string }
+
+func (d terminal) note(path string) error {
+	*d.log = append(*d.log, "direct "+path)
+	return goproxy.Absent("not found, says direct")
+}
+
+func (d terminal) List(_ context.Context, path string) (*goproxy.Content, error) {
+	return nil, d.note(path)
+}
+
+func (d terminal) Query(_ context.Context, path, _ string) (*goproxy.Content, error) {
+	return nil, d.note(path)
+}
+
+func (d terminal) Stat(_ context.Context, f goproxy.File) (goproxy.Meta, error) {
+	return goproxy.Meta{}, d.note(f.Path)
+}
+
+func (d terminal) Fetch(_ context.Context, f goproxy.File, _ goproxy.Sink) (goproxy.Meta, error) {
+	return goproxy.Meta{}, d.note(f.Path)
+}
+
+// TestDirect: at the end of a list version control is asked for private modules, after the proxies that may have them, and for
+// all where there is no proxy; not for what a public proxy does not have, nor after trouble, nor where the list has another end.
+func TestDirect(t *testing.T) {
+	const private, public = "corp.example/Secret", "example.com/plain"
+	for _, test := range []struct {
+		says   []string
+		public bool // the entry
+		end    string
+		path   string
+		want   []string
+	}{
+		{[]string{"404"}, false, goproxy.Direct, private, []string{"u0", "direct"}},
+		{[]string{"404"}, true, goproxy.Direct, private, []string{"direct"}},
+		{[]string{"404"}, true, goproxy.Direct, public, []string{"u0"}},
+		{[]string{"ok"}, false, goproxy.Direct, private, []string{"u0"}},
+		{[]string{"unavailable"}, false, goproxy.Direct, private, []string{"u0"}},
+		{[]string{"404"}, false, goproxy.Off, private, []string{"u0"}},
+		{[]string{"404"}, false, "", private, []string{"u0"}},
+		{nil, false, goproxy.Direct, public, []string{"direct"}},
+		{nil, false, goproxy.Direct, private, []string{"direct"}},
+	} {
+		for _, op := range []struct {
+			name string
+			do   func(*upstream.Chain) error
+		}{
+			{"list", func(c *upstream.Chain) error { _, err := c.List(t.Context(), test.path); return err }},
+			{"query", func(c *upstream.Chain) error { _, err := c.Query(t.Context(), test.path, "main"); return err }},
+			{"stat", func(c *upstream.Chain) error { _, err := c.Stat(t.Context(), fileOf(test.path)); return err }},
+			{"fetch", func(c *upstream.Chain) error {
+				_, err := c.Fetch(t.Context(), fileOf(test.path), &sink{})
+				return err
+			}},
+		} {
+			var log []string
+			p := newPool(t, upstream.PoolOptions{Patience: -1})
+			var entries []upstream.Entry
+			for _, s := range test.says {
+				entries = append(entries, upstream.Entry{Upstream: add(t, p, "http://u0", says{"u0", s, &log}, once), Public: test.public})
+			}
+			c := p.Chain(entries, upstream.ChainOptions{Private: "corp.example", End: test.end, Direct: terminal{&log}})
+			err := op.do(c)
+			var asked []string
+			for _, l := range log {
+				who, _, _ := strings.Cut(l, " ")
+				asked = append(asked, who)
+			}
+			if !slices.Equal(asked, test.want) {
+				t.Errorf("%s of %s, list %v %s: asked %q (%v), want %q", op.name, test.path, test.says, test.end, log, err, test.want)
+			}
+		}
+	}
+}
+
+func fileOf(path string) goproxy.File {
+	return goproxy.File{Version: module.Version{Path: path, Version: "v1.0.0"}, Kind: goproxy.Mod}
 }
