@@ -28,9 +28,10 @@ func Absent(format string, args ...any) *NotFound {
 
 // Refused is a refusal that a client must not route around: 401, 403 and such.
 type Refused struct {
-	Status int
-	Reason string // for people; may have several lines
-	From   string
+	Status     int
+	Reason     string // for people; may have several lines
+	From       string
+	RetryAfter time.Duration // of a 429
 }
 
 func (e *Refused) Error() string { return e.Reason }

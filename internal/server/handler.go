@@ -23,6 +23,8 @@ type Options struct {
 	Source goproxy.Source
 	SumDB  SumDB         // answers below /sumdb/; nil for 404
 	Fresh  time.Duration // max-age of what may change
+	// Guard, where set, says who may ask for what; nil: everybody may.
+	Guard Guard
 	// Observe, where set, hears of every request when it is over.
 	Observe func(Access)
 	// Tracer, where set, begins the span of each request.
@@ -70,6 +72,7 @@ var (
 	octetStream = []string{"application/octet-stream"}
 	oneDay      = []string{"public, max-age=86400"}
 	zipType     = []string{"application/zip"}
+	forOne      = []string{"private, no-store"}
 	immutable   = []string{"public, max-age=604800, immutable"}
 	noStore     = []string{"no-store"}
 	vary        = []string{"Accept-Encoding"}
@@ -123,6 +126,9 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, a *Access, bega
 		a.Bytes = writeText(w, r, a.Status, "method "+r.Method+" is not allowed; a module proxy answers GET and HEAD")
 		return true
 	}
+	if !h.admit(w, r, a) {
+		return true
+	}
 	switch {
 	case strings.HasPrefix(a.Path, "sumdb/"):
 		h.sumDB(w, r, a)
@@ -166,7 +172,11 @@ func ownURL(r *http.Request) string {
 func (h *Handler) sumDB(w http.ResponseWriter, r *http.Request, a *Access) {
 	a.Endpoint = EndpointSumDB
 	path := a.Path[len("sumdb/"):]
-	b, err := h.askSumDB(r.Context(), path)
+	var b []byte
+	err := a.Caller.may(lookedUp(path))
+	if err == nil {
+		b, err = h.askSumDB(r.Context(), path)
+	}
 	if err != nil {
 		a.Err = err
 		a.Status, a.Bytes = writeError(w, r, err)
@@ -180,6 +190,9 @@ func (h *Handler) sumDB(w http.ResponseWriter, r *http.Request, a *Access) {
 		hd["Content-Type"], hd["Cache-Control"] = textPlain, oneDay
 	default:
 		hd["Content-Type"], hd["Cache-Control"] = textPlain, h.mutable
+	}
+	if a.Caller.Secret {
+		hd["Cache-Control"] = forOne
 	}
 	a.Status, a.Bytes, a.Err = h.writeBytes(w, r, &route{}, b, "")
 }
@@ -213,7 +226,9 @@ func (h *Handler) protocol(w http.ResponseWriter, r *http.Request, a *Access, be
 	var c *goproxy.Content
 	if err == nil {
 		a.Request, a.Endpoint = rt.req, endpoint(rt.req)
-		c, err = h.ask(ctx, r.Method, rt.req)
+		if err = a.Caller.may(modulePath(rt.req)); err == nil {
+			c, err = h.ask(ctx, r.Method, rt.req)
+		}
 	}
 	if err != nil {
 		a.Err = err
@@ -224,7 +239,7 @@ func (h *Handler) protocol(w http.ResponseWriter, r *http.Request, a *Access, be
 	a.Stale = c.Stale
 	a.Stored = stored(c)
 	a.Cache = cached(c, a.Stored, began)
-	a.Status, a.Bytes, a.Err = h.write(w, r, rt, c)
+	a.Status, a.Bytes, a.Err = h.write(w, r, rt, c, a.Caller.Secret)
 	return a.Err == nil
 }
 
@@ -255,11 +270,14 @@ func stored(c *goproxy.Content) bool {
 	return c.Body == http.NoBody
 }
 
-// write sends an answer and returns its status, the bytes of its body and why they are not all.
-func (h *Handler) write(w http.ResponseWriter, r *http.Request, rt *route, c *goproxy.Content) (status int, n int64, err error) {
+// write sends an answer, which may be for its client alone, and returns its status, the bytes of its body and why they are not all.
+func (h *Handler) write(w http.ResponseWriter, r *http.Request, rt *route, c *goproxy.Content, secret bool) (status int, n int64, err error) {
 	defer c.Body.Close()
 	hd := w.Header()
 	h.describe(hd, rt, c)
+	if secret {
+		hd["Cache-Control"] = forOne
+	}
 	if c.Body == http.NoBody {
 		if c.Size >= 0 {
 			hd["Content-Length"] = []string{strconv.FormatInt(c.Size, 10)}

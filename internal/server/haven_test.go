@@ -41,6 +41,12 @@ type haven struct {
 // newHaven starts one in front of an upstream, and of a checksum database where the upstream carries one.
 func newHaven(t *testing.T, up *proxytest.Upstream, db *proxytest.SumDB) *haven {
 	t.Helper()
+	return guarded(t, up, db, nil)
+}
+
+// guarded does so behind a guard.
+func guarded(t *testing.T, up *proxytest.Upstream, db *proxytest.SumDB, g server.Guard) *haven {
+	t.Helper()
 	hv := &haven{t: t, dir: t.TempDir()}
 	dir, err := store.NewDir(hv.dir, t.TempDir())
 	if err != nil {
@@ -59,7 +65,7 @@ func newHaven(t *testing.T, up *proxytest.Upstream, db *proxytest.SumDB) *haven 
 		Fetcher: pool.Chain([]upstream.Entry{{Upstream: src}}, upstream.ChainOptions{}),
 	})
 	t.Cleanup(hv.service.Close)
-	o := server.Options{Source: hv.service, Fresh: time.Minute, Observe: hv.observe}
+	o := server.Options{Source: hv.service, Fresh: time.Minute, Observe: hv.observe, Guard: g}
 	if db != nil {
 		known := goproxy.SumDB{Name: db.Name, Key: db.Key}
 		client, err := sumdb.NewClient(t.Context(), sumdb.ClientOptions{

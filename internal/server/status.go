@@ -32,7 +32,7 @@ func status(err error) (code int, reason string, retry time.Duration) {
 	case errors.As(err, &absent):
 		return absent.Status, absent.Body, 0
 	case errors.As(err, &refused):
-		return refused.Status, refused.Error(), 0
+		return refused.Status, refused.Error(), refused.RetryAfter
 	case errors.As(err, &wrong):
 		return http.StatusBadGateway, wrong.Error(), 0
 	case errors.As(err, &unavailable):
