@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/mod/module"
@@ -44,6 +45,7 @@ type Client struct {
 	flight   singleflight.Group // of what is asked for
 	fetches  singleflight.Group // of the tiles that prove it
 	slots    chan struct{}
+	waiting  atomic.Int64 // questions that have none yet
 	records  *lru.Cache[Record]
 	tiles    *lru.Cache[[]byte] // proven ones
 
@@ -164,13 +166,25 @@ func (c *Client) question(ctx context.Context, ask func(context.Context) (any, e
 		if c.o.Remote == nil {
 			return nil, c.unavailable(errors.New("there is nobody to ask for it (upstreams: off)"))
 		}
-		select {
-		case c.slots <- struct{}{}:
-			defer func() { <-c.slots }()
-		case <-ctx.Done():
+		if !c.turn(ctx) {
 			return nil, c.unavailable(errors.New("too many questions wait for an answer already"))
 		}
+		defer func() { <-c.slots }()
 		return ask(ctx)
+	}
+}
+
+// turn waits for a slot; false where too many wait, or until ctx ends.
+func (c *Client) turn(ctx context.Context) bool {
+	defer c.waiting.Add(-1)
+	if c.waiting.Add(1) > maxWaiting {
+		return false
+	}
+	select {
+	case c.slots <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

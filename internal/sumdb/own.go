@@ -45,10 +45,14 @@ type OwnOptions struct {
 type Own struct {
 	o      OwnOptions
 	flight singleflight.Group
+	slots  chan struct{}
 }
 
+// maxRecording is how many versions are on their way into the log at once.
+const maxRecording = 256
+
 // NewOwn returns an Own.
-func NewOwn(o OwnOptions) *Own { return &Own{o: o} }
+func NewOwn(o OwnOptions) *Own { return &Own{o: o, slots: make(chan struct{}, maxRecording)} }
 
 // Name returns the name of the database.
 func (w *Own) Name() string { return w.o.Records.Name() }
@@ -73,6 +77,12 @@ func (w *Own) Answer(ctx context.Context, name string) (*goproxy.Content, error)
 // record appends a version, once for all who want it now. The work belongs to none of them.
 func (w *Own) record(ctx context.Context, m module.Version) error {
 	ch := w.flight.DoChan(m.String(), func() (any, error) {
+		select {
+		case w.slots <- struct{}{}:
+			defer func() { <-w.slots }()
+		default:
+			return nil, &goproxy.Unavailable{Reason: fmt.Sprintf("%s: %d other versions are being recorded in %s", m, maxRecording, w.Name()), RetryAfter: time.Second}
+		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recording)
 		defer cancel()
 		return nil, w.append(ctx, m)

@@ -167,3 +167,30 @@ func TestOwnOnce(t *testing.T) {
 		}
 	})
 }
+
+// TestOwnIsBounded: versions that are being recorded, whether or not anybody waits for them, are so many and no more.
+func TestOwnIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &depot{asked: make(chan module.Version, 999), wait: make(chan struct{})}
+		own := sumdb.NewOwn(sumdb.OwnOptions{Records: &journal{}, Files: d, Private: "corp.example", Log: slog.New(slog.DiscardHandler)})
+		ask := func(ctx context.Context, i int) error {
+			_, err := own.Answer(ctx, fmt.Sprintf("lookup/corp.example/m%d@v1.0.0", i))
+			return err
+		}
+		impatient, leave := context.WithCancel(t.Context())
+		for i := range 256 {
+			go ask(impatient, i)
+		}
+		synctest.Wait()
+		leave()
+		synctest.Wait()
+		if err := ask(t.Context(), 999); status(err) != 503 {
+			t.Errorf("one more: %v, want 503", err)
+		}
+		close(d.wait)
+		synctest.Wait()
+		if err := ask(t.Context(), 999); err != nil {
+			t.Errorf("when they are done: %v", err)
+		}
+	})
+}

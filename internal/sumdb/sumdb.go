@@ -43,6 +43,8 @@ const (
 	maxMemory = 8 << 20
 	// maxAsking is how many questions are under way at once.
 	maxAsking = 64
+	// maxWaiting is how many wait for their turn: who asked may have left, while the question belongs to nobody.
+	maxWaiting = 4096
 	// patience ends a question that nobody may be waiting for any more.
 	patience = time.Minute
 	// budget is how long a client waits where an answer is kept from before.

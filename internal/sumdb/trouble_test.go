@@ -113,6 +113,15 @@ func TestManyQuestionsHang(t *testing.T) {
 			t.Errorf("%d questions are under way, want 64", n)
 		}
 		wantRecord(t, c, fixture(t, plain.Path, plain.Version))
+		gone, leave := context.WithCancel(t.Context())
+		leave()
+		for i := range 4096 {
+			c.Lookup(gone, module.Version{Path: fmt.Sprintf("example.com/left%d", i), Version: "v1.0.0"})
+		}
+		synctest.Wait()
+		if _, err := c.Lookup(t.Context(), module.Version{Path: "example.com/last", Version: "v1.0.0"}); err == nil || !strings.Contains(err.Error(), "too many") {
+			t.Errorf("behind 4096 others: %v", err)
+		}
 		clients.Wait()
 	})
 }
