@@ -46,6 +46,7 @@ var modules = map[string][]string{
 	"internal/config":    {"github.com/goccy/go-yaml"},
 	"internal/ledger":    {"modernc.org/sqlite"},
 	"internal/msg":       {"golang.org/x/text"},
+	"internal/gocmd":     {"github.com/gofrs/flock"},
 	"internal/proxy":     tracing,
 	"internal/server":    append([]string{"go.opentelemetry.io/otel/propagation"}, tracing...),
 	"internal/telemetry": {"github.com/prometheus/client_golang", "github.com/prometheus/client_model", "go.opentelemetry.io/otel", "go.opentelemetry.io/contrib/bridges/prometheus"},

@@ -1,0 +1,115 @@
+package gocmd
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// handedOn are the variables of this process that reach the commands.
+var handedOn = []string{
+	"PATH", "SSL_CERT_FILE", "SSL_CERT_DIR",
+	"SYSTEMROOT", "PATHEXT", "COMSPEC", // nothing starts on Windows without them
+}
+
+var proxies = []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"}
+
+// gitConfig is added to the configuration of git.
+var gitConfig = [][2]string{
+	{"gc.autoDetach", "false"}, // else it leaves the process group and outlives the command
+	{"maintenance.autoDetach", "false"},
+	{"http.lowSpeedLimit", "1"}, // bytes a second, for
+	{"http.lowSpeedTime", "60"}, // so many seconds: a silent server
+}
+
+// environment returns what all commands have in common, and whether their connections go through a guard: they do where no proxy is configured.
+// Of two values of a variable the last counts.
+func environment(o Options, dir string) (env []string, guarded bool) {
+	for _, key := range handedOn {
+		if v, ok := os.LookupEnv(key); ok {
+			env = append(env, key+"="+v)
+		}
+	}
+	home := filepath.Join(dir, "home")
+	protocols := "https:ssh"
+	if o.Insecure != "" {
+		protocols += ":http"
+	}
+	env = append(env,
+		"LC_ALL=C", "HOME="+home, "USERPROFILE="+home, "XDG_CONFIG_HOME="+filepath.Join(home, ".config"),
+		"GOAUTH=off", "GIT_TERMINAL_PROMPT=0", "GCM_INTERACTIVE=never", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL="+os.DevNull,
+		"GIT_ALLOW_PROTOCOL="+protocols, "GIT_LFS_SKIP_SMUDGE=1", "HGRCPATH=",
+		// The user's own keys and configuration are not the server's: ssh finds them without HOME.
+		"GIT_SSH_COMMAND=ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=yes -o UserKnownHostsFile=none -o IdentityFile=none -o ControlMaster=no",
+	)
+	if file := os.Getenv("SSL_CERT_FILE"); file != "" {
+		env = append(env, "GIT_SSL_CAINFO="+file)
+	}
+	if dir := os.Getenv("SSL_CERT_DIR"); dir != "" {
+		env = append(env, "GIT_SSL_CAPATH="+dir)
+	}
+	var through []string
+	for _, key := range proxies {
+		if v := os.Getenv(key); v != "" {
+			through = append(through, key+"="+v)
+		}
+	}
+	env = append(env, through...)
+	if value(o.Env, "NETRC") != "" {
+		env = append(env, "GOAUTH=netrc")
+	}
+	env = withGitConfig(append(env, o.Env...))
+	guarded = !slices.ContainsFunc(proxies, func(key string) bool { return !strings.EqualFold(key, "NO_PROXY") && value(env, key) != "" })
+	return append(env,
+		"GOENV=off", "GOWORK=off", "GO111MODULE=on", "GOFLAGS=-modcacherw", "GOTOOLCHAIN=local", "CGO_ENABLED=0",
+		"GOPATH="+filepath.Join(home, "go"), "GOCACHE="+filepath.Join(home, "gocache"), "GOTELEMETRY=off",
+		"GOPROXY=direct", "GONOPROXY=", "GOPRIVATE=", "GOSUMDB=off", "GONOSUMDB=*", "GOVCS="+o.VCS, "GOINSECURE="+o.Insecure,
+	), guarded
+}
+
+// withGitConfig appends gitConfig to what is configured in env that way already.
+func withGitConfig(env []string) []string {
+	n, err := strconv.Atoi(value(env, "GIT_CONFIG_COUNT"))
+	if err != nil {
+		n = 0
+	}
+	for _, kv := range gitConfig {
+		i := strconv.Itoa(n)
+		env = append(env, "GIT_CONFIG_KEY_"+i+"="+kv[0], "GIT_CONFIG_VALUE_"+i+"="+kv[1])
+		n++
+	}
+	return append(env, "GIT_CONFIG_COUNT="+strconv.Itoa(n))
+}
+
+// value returns the last value of a variable.
+func value(env []string, key string) (v string) {
+	for _, kv := range env {
+		if k, val, _ := strings.Cut(kv, "="); k == key {
+			v = val
+		}
+	}
+	return v
+}
+
+// linkNetrc puts the file that NETRC names into home: git looks for it there alone. It is a link, so that what changes in the file counts.
+func linkNetrc(home string, env []string) error {
+	name := filepath.Join(home, ".netrc")
+	if runtime.GOOS == "windows" {
+		name = filepath.Join(home, "_netrc")
+	}
+	if err := os.Remove(name); err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	netrc := value(env, "NETRC")
+	if netrc == "" {
+		return nil
+	}
+	netrc, err := filepath.Abs(netrc)
+	if err != nil {
+		return err
+	}
+	return os.Symlink(netrc, name)
+}

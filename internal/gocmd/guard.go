@@ -1,0 +1,265 @@
+package gocmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/netip"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/modhaven/modhaven/internal/goproxy"
+)
+
+// dialTimeout is how long a connection may take to be made.
+const dialTimeout = 20 * time.Second
+
+// A guard is the proxy on loopback that a command and its tools connect through. It connects to no address that the host may not have, which
+// it sees after names are resolved, and it remembers what could not be reached.
+type guard struct {
+	srv    *http.Server
+	addr   string
+	dial   func(ctx context.Context, network, addr string) (net.Conn, error)
+	tunnel sync.WaitGroup
+
+	mu     sync.Mutex
+	closed bool
+	conns  map[net.Conn]bool
+	failed map[string]error // by host
+	last   string           // the host connected to last
+}
+
+// errForbidden is why a connection was not made.
+type errForbidden struct{ ip netip.Addr }
+
+func (e *errForbidden) Error() string { return fmt.Sprintf("its address is %v", e.ip) }
+
+func (f *Fetcher) newGuard(ctx context.Context) (*guard, error) {
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	g := &guard{addr: ln.Addr().String(), dial: f.dial, conns: map[net.Conn]bool{}, failed: map[string]error{}}
+	plain := &httputil.ReverseProxy{
+		Rewrite:   func(*httputil.ProxyRequest) {},
+		Transport: &http.Transport{DialContext: g.dialed, DisableKeepAlives: true},
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+		},
+	}
+	g.srv = &http.Server{ReadHeaderTimeout: dialTimeout, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !g.enter() {
+			return
+		}
+		defer g.tunnel.Done()
+		switch {
+		case r.Method == http.MethodConnect:
+			g.connect(w, r)
+		case r.URL.IsAbs():
+			plain.ServeHTTP(w, r)
+		default:
+			http.Error(w, "this is a proxy", http.StatusBadRequest)
+		}
+	})}
+	g.tunnel.Go(func() { _ = g.srv.Serve(ln) })
+	return g, nil
+}
+
+// env has all connections go through the guard.
+func (g *guard) env() (env []string) {
+	for _, key := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"} {
+		env = append(env, key+"=http://"+g.addr)
+	}
+	return append(env, "NO_PROXY=", "no_proxy=")
+}
+
+// close ends all connections and waits for their end.
+func (g *guard) close() {
+	g.mu.Lock()
+	g.closed = true
+	for c := range g.conns {
+		_ = c.Close()
+	}
+	g.mu.Unlock()
+	_ = g.srv.Close()
+	g.tunnel.Wait()
+}
+
+// enter counts a request, which close waits for. It reports false where that has begun.
+func (g *guard) enter() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.closed {
+		g.tunnel.Add(1)
+	}
+	return !g.closed
+}
+
+func (g *guard) connect(w http.ResponseWriter, r *http.Request) {
+	to, err := g.dialed(r.Context(), "tcp", r.Host)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	from, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		_ = to.Close()
+		return
+	}
+	if !g.keep(from) {
+		_ = to.Close()
+		return
+	}
+	if _, err := io.WriteString(from, "HTTP/1.1 200 Connection established\r\n\r\n"); err != nil {
+		g.drop(from, to)
+		return
+	}
+	g.tunnel.Go(func() { copyAndClose(to, buffered) })
+	copyAndClose(from, to)
+	g.drop(from, to)
+}
+
+// copyAndClose says the end of what it copied on.
+func copyAndClose(to net.Conn, from io.Reader) {
+	_, _ = io.Copy(to, from)
+	if half, ok := to.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+		return
+	}
+	_ = to.Close()
+}
+
+// dialed makes a connection, and remembers it or why there is none.
+func (g *guard) dialed(ctx context.Context, network, addr string) (net.Conn, error) {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	c, err := g.dial(ctx, network, addr)
+	g.mu.Lock()
+	g.last = host
+	switch {
+	case err != nil && ctx.Err() == nil:
+		g.failed[host] = err
+	case err == nil:
+		delete(g.failed, host)
+	}
+	g.mu.Unlock()
+	if err == nil && !g.keep(c) {
+		return nil, net.ErrClosed
+	}
+	return c, err
+}
+
+// keep has a connection closed with the guard. It reports false, and closes it, where that is closed already.
+func (g *guard) keep(c net.Conn) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		_ = c.Close()
+		return false
+	}
+	g.conns[c] = true
+	return true
+}
+
+func (g *guard) drop(conns ...net.Conn) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, c := range conns {
+		_ = c.Close()
+		delete(g.conns, c)
+	}
+}
+
+// failure returns the host named in text that could not be reached, and why; "" where there is none.
+func (g *guard) failure(text string) (host string, err error) {
+	if g == nil {
+		return "", nil
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for h, e := range g.failed {
+		if strings.Contains(text, h) {
+			return h, e
+		}
+	}
+	return "", nil
+}
+
+// silent says which host a command that took too long has probably waited for.
+func silent(g *guard) string {
+	if g == nil {
+		return "a host may be silent"
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.last == "" {
+		return "no host was connected to"
+	}
+	return g.last + " was connected to last and may be silent or slow"
+}
+
+// dialChecked connects to addresses that the host may have.
+func (f *Fetcher) dialChecked(ctx context.Context, network, addr string) (net.Conn, error) {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	inside := hostMatches(f.o.Inside, host)
+	d := net.Dialer{Timeout: dialTimeout, Control: func(_, address string, _ syscall.RawConn) error {
+		ap, err := netip.ParseAddrPort(address)
+		if err != nil {
+			return err
+		}
+		if !permitted(ap.Addr().Unmap(), inside) {
+			return &errForbidden{ap.Addr().Unmap()}
+		}
+		return nil
+	}}
+	return d.DialContext(ctx, network, addr)
+}
+
+// shared is the address space of carriers (RFC 6598); clouds have services in it.
+var shared = netip.MustParsePrefix("100.64.0.0/10")
+
+// awsMetadata is where Amazon's instances find their credentials, the one such address that is not link-local.
+var awsMetadata = netip.MustParseAddr("fd00:ec2::254")
+
+// permitted reports whether a host may have an address; inside says that it is one of the inside.
+func permitted(ip netip.Addr, inside bool) bool {
+	switch {
+	case ip.IsLinkLocalUnicast(), ip.IsMulticast(), ip.IsUnspecified(), ip == awsMetadata:
+		return false
+	case ip.IsLoopback(), ip.IsPrivate(), shared.Contains(ip):
+		return inside
+	}
+	return true
+}
+
+// hostMatches reports whether a host is the first element of one of the patterns.
+func hostMatches(patterns, host string) bool {
+	for p := range strings.SplitSeq(patterns, ",") {
+		first, _, _ := strings.Cut(strings.TrimSpace(p), "/")
+		if first != "" && goproxy.MatchesAny(first, host) {
+			return true
+		}
+	}
+	return false
+}
+
+// forbidden returns the reason where err is a connection that was not allowed.
+func forbidden(err error) *errForbidden {
+	var e *errForbidden
+	if errors.As(err, &e) {
+		return e
+	}
+	return nil
+}
