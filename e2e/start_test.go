@@ -47,7 +47,6 @@ func TestCannotStart(t *testing.T) {
 		{2, []string{"--listen", "auth: none"}, []string{"--state", free, "--listen", "0.0.0.0:0"}},
 		{2, []string{"--listen", "auth: none"}, []string{"--state", free, "--listen", ":0"}},
 		{2, []string{"--upstreams", "ftp://x.example"}, []string{"--state", free, "--upstreams", "ftp://x.example"}},
-		{2, []string{"--upstreams", "direct alone"}, []string{"--state", free, "--upstreams", "direct"}},
 		{2, []string{"--sumdb", "verifier key"}, []string{"--state", free, "--sumdb", "sum.example.com"}},
 		{2, []string{"--fills", "--idle", "--log-level"}, []string{"--state", free, "--fills", "many", "--idle", "soon", "--log-level", "loud"}},
 		{2, []string{"--upstream"}, []string{"--upstream", "https://x.example"}},

@@ -48,7 +48,7 @@ func (p *process) runServe(ctx context.Context, cfg *config.Config) error {
 	late, cancel := lasting(ctx, cfg.Drain)
 	defer cancel()
 	defer flush(late, tel, cfg.Drain, log)
-	hv, err := newHaven(cfg, log, extras{recorder: tel, observe: tel.Observe, attempts: tel, telemetry: tel})
+	hv, err := newHaven(cfg, log, extras{recorder: tel, observe: tel.Observe, attempts: tel, telemetry: tel, direct: true})
 	if err != nil {
 		return err
 	}

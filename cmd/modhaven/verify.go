@@ -90,7 +90,7 @@ func (p *process) verify(ctx context.Context, cfg *config.Config, repair bool) e
 	cfg.SumDBOwn, cfg.SumDBOwnKey = "", "" // it has no files of modules
 	line := p.statusLine()
 	defer line.erase()
-	hv, err := newHaven(cfg, newLog(cfg, line.over(p.err)), extras{})
+	hv, err := newHaven(cfg, newLog(cfg, line.over(p.err)), extras{direct: true})
 	if err != nil {
 		return err
 	}

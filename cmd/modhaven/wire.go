@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/modhaven/modhaven/internal/config"
+	"github.com/modhaven/modhaven/internal/gocmd"
 	"github.com/modhaven/modhaven/internal/goproxy"
 	"github.com/modhaven/modhaven/internal/ledger"
 	"github.com/modhaven/modhaven/internal/proxy"
@@ -29,6 +30,7 @@ type haven struct {
 	state     *store.State
 	ledger    *ledger.Ledger // nil where its disk takes none
 	shelf     *shelf         // nil where there is no checksum database
+	direct    *gocmd.Fetcher // nil where nothing is fetched from version control
 	own       *sumlog.Log    // nil where there is no checksum database of one's own
 	service   *proxy.Service
 	handler   http.Handler
@@ -51,6 +53,8 @@ type extras struct {
 	// noSumDB are the patterns of names that no checksum database is asked for, where they
 	// are not those of the setting private.
 	noSumDB *string
+	// direct says to fetch from version control where the list of upstreams ends in that.
+	direct bool
 	// telemetry counts and traces, and is what /metrics and /status say; nil for none.
 	telemetry *telemetry.Telemetry
 }
@@ -97,7 +101,7 @@ func newHaven(cfg *config.Config, log *slog.Logger, x extras) (*haven, error) {
 	hv.timeouts.Idle = cfg.Idle
 	hv.dialer.Lookup = (&upstream.Resolver{Servers: resolvers}).Lookup
 	hv.pool = upstream.NewPool(upstream.PoolOptions{Patience: cmp.Or(cfg.Patience, -1), Timeouts: hv.timeouts, Observer: x.attempts, Tracer: x.tracer(), Log: log})
-	if err := hv.newChain(cfg); err != nil {
+	if err := hv.newChain(cfg, x); err != nil {
 		hv.closeParts()
 		return nil, err
 	}
@@ -239,6 +243,11 @@ func (hv *haven) close() {
 // closeParts ends what stands below the service.
 func (hv *haven) closeParts() {
 	hv.pool.Close()
+	if hv.direct != nil {
+		if err := hv.direct.Close(); err != nil {
+			hv.log.Error("what fetches from version control was not closed well", "err", err)
+		}
+	}
 	if hv.shelf != nil {
 		hv.shelf.close()
 	}
@@ -256,7 +265,7 @@ func (hv *haven) closeParts() {
 }
 
 // newChain builds the list of upstreams.
-func (hv *haven) newChain(cfg *config.Config) error {
+func (hv *haven) newChain(cfg *config.Config, x extras) error {
 	options, err := cfg.UpstreamOptions()
 	if err != nil {
 		return err
@@ -273,6 +282,14 @@ func (hv *haven) newChain(cfg *config.Config) error {
 			return err
 		}
 		entries = append(entries, upstream.Entry{Upstream: up, AnyError: u.AnyError, Public: u.Public})
+	}
+	if x.direct && o.End == goproxy.Direct && (cfg.Private != "" || len(entries) == 0) {
+		if err := hv.newDirect(cfg, len(entries) == 0); err != nil {
+			return err
+		}
+	}
+	if hv.direct != nil {
+		o.Direct = hv.direct
 	}
 	hv.chain = hv.pool.Chain(entries, o)
 	return nil

@@ -24,7 +24,7 @@ func (c *Config) problem(key, format string, args ...any) error {
 // error joins one *Error for each thing that is wrong. It opens nothing: whether files
 // exist and addresses answer is seen at the start.
 func (c *Config) Check() error {
-	return errors.Join(c.checkListen(), c.checkTLS(), c.checkUpstreams(), c.checkOptions(),
+	return errors.Join(c.checkListen(), c.checkTLS(), c.checkUpstreams(), c.checkDirect(), c.checkOptions(),
 		c.checkSumDB(), c.checkBypass(), c.checkState(), c.checkDNS(), c.checkOTLP())
 }
 
@@ -69,21 +69,18 @@ func (c *Config) checkUpstreams() error {
 	if err := c.checkMask("upstreams", c.Upstreams, entries(c.Upstreams)); err != nil {
 		return err
 	}
-	offline := c.isOffline()
-	if offline && c.Upstreams == "" {
+	if c.isOffline() && c.Upstreams == "" {
 		return nil // what the go command of this machine would ask is not asked
 	}
-	e, err := c.effectiveUpstreams()
-	if err != nil {
-		return err
+	_, err := c.effectiveUpstreams()
+	return err
+}
+
+func (c *Config) checkDirect() error {
+	if c.DirectSSHKey != "" && c.DirectKnownHosts == "" {
+		return c.problem("direct-ssh-key", "a key for SSH needs the keys of the hosts that it may be shown to; set direct_known_hosts too")
 	}
-	if offline || e.ups[0].URL != goproxy.Direct {
-		return nil
-	}
-	if e.from != "" {
-		return c.problem("upstreams", "%s is direct alone, and fetching from version control is not available in this version; set upstreams to a proxy or to off", e.from)
-	}
-	return c.problem("upstreams", "direct alone cannot work: fetching from version control is not available in this version; give a proxy or off")
+	return nil
 }
 
 func (c *Config) checkOptions() error {

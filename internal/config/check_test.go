@@ -42,8 +42,8 @@ func TestCheck(t *testing.T) {
 		{map[string]string{"upstreams": "off"}, nil},
 		{map[string]string{"upstreams": "cn"}, nil},
 		{map[string]string{"upstreams": "https://a.example,direct"}, nil},
-		{map[string]string{"upstreams": "direct"}, []string{"--upstreams: direct alone cannot work: fetching from version control is not available in this version; give a proxy or off"}},
-		{map[string]string{"upstreams": "direct,https://a.example"}, []string{"--upstreams: direct alone cannot work: fetching from version control is not available in this version; give a proxy or off"}},
+		{map[string]string{"upstreams": "direct"}, nil},
+		{map[string]string{"upstreams": "direct,https://a.example"}, nil},
 		{map[string]string{"upstreams": "proxy"}, []string{`--upstreams: "proxy" is neither an address, a named list (default, cn), direct nor off`}},
 		{map[string]string{"upstreams": "file:///srv/modules"}, []string{`--upstreams: "file:///srv/modules": the scheme must be https or http`}},
 		{map[string]string{"upstreams": "http://localhost:3000|https://a.example"}, []string{"--upstreams: http://localhost:3000 is this very server, which would ask itself without end"}},
@@ -51,14 +51,16 @@ func TestCheck(t *testing.T) {
 		{map[string]string{"sumdb": "sum.golang.org https://…@a.example"}, []string{"--sumdb: the user and the password are masked, as config print shows them; write the real ones"}},
 		{map[string]string{"sumdb": "sum.golang.google.cn"}, nil},
 		{map[string]string{"sumdb-own": "sum.corp.example", "sumdb-own-key": "/key"}, nil},
+		{map[string]string{"direct-ssh-key": "/key"}, []string{"--direct-ssh-key: a key for SSH needs the keys of the hosts that it may be shown to; set direct_known_hosts too"}},
+		{map[string]string{"direct-ssh-key": "/key", "direct-known-hosts": "/hosts"}, nil},
 		{map[string]string{"sumdb-own": "sum.corp.example"}, []string{"--sumdb-own: a checksum database of one's own needs its signer key; make one with `modhaven sumdb key sum.corp.example` and set sumdb_own_key to its file"}},
 		{map[string]string{"sumdb-own-key": "/key"}, []string{"--sumdb-own-key: a signer key needs the name of its checksum database; set sumdb_own too"}},
 		{map[string]string{"sumdb": "sum.golang.org", "sumdb-own": "sum.golang.org", "sumdb-own-key": "/key"}, []string{"--sumdb-own: sum.golang.org is the public checksum database that sumdb names; give your own another name"}},
 		{map[string]string{"sumdb-own": "../x", "sumdb-own-key": "/key"}, []string{`--sumdb-own: "../x" is no name of a checksum database; one looks like sum.corp.example`}},
-		{map[string]string{"listen": ":1", "tls-key": "k", "upstreams": "direct"}, []string{
+		{map[string]string{"listen": ":1", "tls-key": "k", "upstreams": "proxy"}, []string{
 			"--listen: :1 " + open,
 			"--tls-key: a private key needs its certificate; set tls_cert too",
-			"--upstreams: direct alone cannot work: fetching from version control is not available in this version; give a proxy or off",
+			`--upstreams: "proxy" is neither an address, a named list (default, cn), direct nor off`,
 		}},
 	} {
 		c, err := Load(Sources{Flags: tt.flags, GoEnv: DefaultGoEnv()})

@@ -40,8 +40,13 @@ type Config struct {
 	//
 	// A `,` guards private names: a company's proxy before it is the only one that ever
 	// hears of a module it knows. The price is that its outage stops public modules too;
-	// see `failover`. Fetching straight from version control (`direct`) is not available in
-	// this version: it repeats the 404 of the entry before it.
+	// see `failover`.
+	//
+	// At the end of the list `direct` fetches straight from version control, for which the go
+	// command and git must be installed: modules that match `private`, and all modules where
+	// the list has no other entry. A public module that no proxy has stays absent, so that
+	// nobody sends this machine to hosts of his choice; a client whose own list ends in
+	// `direct` goes there itself.
 	Upstreams string `key:"upstreams" arg:"LIST" empty:"the GOPROXY of this machine"`
 
 	// Options of single upstreams, one upstream a line. A line is the upstream's address as
@@ -82,6 +87,21 @@ type Config struct {
 	//   - `check=DURATION|off`: the time between two health checks.
 	//   - `breaker=on|off`: whether it is left alone while it fails, until a check finds it well.
 	Options string `key:"upstream-options" arg:"OPTIONS" lines:"true"`
+
+	// The netrc file with users and passwords (or tokens) for `direct`: for git over HTTPS and for
+	// the pages that say where a module's repository is. Nothing else is read from it.
+	DirectNetrc string `key:"direct-netrc" arg:"FILE"`
+
+	// The git configuration for `direct`, in place of the user's: credential helpers, headers,
+	// certificates, an `insteadOf` that has hosts fetched by SSH.
+	DirectGitConfig string `key:"direct-git-config" arg:"FILE"`
+
+	// The private key for `direct` by SSH. It needs `direct_known_hosts`.
+	DirectSSHKey string `key:"direct-ssh-key" arg:"FILE"`
+
+	// The keys of hosts that `direct` trusts for SSH, as `ssh-keyscan` prints them. Others are
+	// refused.
+	DirectKnownHosts string `key:"direct-known-hosts" arg:"FILE"`
 
 	// Whether nothing but what is stored is served. With `on` it is as if `upstreams` were
 	// `off`, while the list and its options may stay in place.

@@ -84,7 +84,6 @@ func TestGoProxyErrors(t *testing.T) {
 	for list, want := range map[string]string{
 		"file:///srv":                   `upstreams: GOPROXY of A cannot be used: "file:///srv": the scheme must be https or http; set upstreams`,
 		"https://u:sec%ZZret@a.example": "upstreams: GOPROXY of A cannot be read; in a user or a password everything but letters, digits, - . _ ~ is written as %XX",
-		"direct":                        "upstreams: GOPROXY of A is direct alone, and fetching from version control is not available in this version; set upstreams to a proxy or to off",
 		",":                             "upstreams: GOPROXY of A cannot be used: the list is empty; it needs an address, a named list (default, cn), direct or off; set upstreams",
 	} {
 		c, err := Load(Sources{GoEnv: goEnvOf(list)})

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+
+	"github.com/modhaven/modhaven/internal/config"
+	"github.com/modhaven/modhaven/internal/gocmd"
+)
+
+// newDirect builds what fetches from version control. Where proxies may have what is asked for too, it is done without if the go
+// command is missing.
+func (hv *haven) newDirect(cfg *config.Config, alone bool) error {
+	o := gocmd.Options{Dir: filepath.Join(hv.state.Dir, "direct"), Inside: cfg.Private, Log: hv.log}
+	for name, file := range map[string]string{"NETRC": cfg.DirectNetrc, "GIT_CONFIG_GLOBAL": cfg.DirectGitConfig} {
+		if file == "" {
+			continue
+		}
+		abs, err := filepath.Abs(file)
+		if err != nil {
+			return err
+		}
+		if isReadable(abs) {
+			hv.log.Warn("others than its owner can read the credentials; chmod 600 changes that", "file", file)
+		}
+		o.Env = append(o.Env, name+"="+abs)
+	}
+	ssh, err := sshCommand(cfg)
+	if err != nil {
+		return err
+	}
+	if ssh != "" {
+		o.Env = append(o.Env, "GIT_SSH_COMMAND="+ssh)
+	}
+	f, err := gocmd.New(o)
+	if err != nil && !alone {
+		hv.log.Error("private modules are not fetched from version control; the proxies of the list are asked for them", "err", err)
+		return nil
+	}
+	hv.direct = f
+	return err
+}
+
+// sshCommand is what git runs for SSH; "" where no hosts are known.
+func sshCommand(cfg *config.Config) (string, error) {
+	if cfg.DirectKnownHosts == "" {
+		return "", nil
+	}
+	hosts, err := filepath.Abs(cfg.DirectKnownHosts)
+	if err != nil {
+		return "", err
+	}
+	command := "ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=yes -o ControlMaster=no -o IdentitiesOnly=yes -o " + quoted("UserKnownHostsFile="+sshQuoted(hosts))
+	key := "none"
+	if cfg.DirectSSHKey != "" {
+		if key, err = filepath.Abs(cfg.DirectSSHKey); err != nil {
+			return "", err
+		}
+	}
+	return command + " -o " + quoted("IdentityFile="+sshQuoted(key)), nil
+}
+
+// quoted is a word for the shell that git has run the command.
+func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
+// sshQuoted is a name for the configuration of ssh, where % begins a token.
+func sshQuoted(name string) string { return `"` + strings.ReplaceAll(name, "%", "%%") + `"` }
