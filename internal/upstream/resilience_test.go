@@ -475,7 +475,7 @@ func TestHedge(t *testing.T) {
 		{"the first hangs", hang, after(100*time.Millisecond, has), 500 * time.Millisecond, "ok", "b hedge, a first lost"},
 		{"the second has nothing", after(800*time.Millisecond, has), absent, 800 * time.Millisecond, "ok", "b hedge absent, a first"},
 		{"none has anything", after(800*time.Millisecond, absent), absent, 800 * time.Millisecond, "absent 404", "b hedge absent, a first absent"},
-		{"the first fails late", after(700*time.Millisecond, status(503)), after(300*time.Millisecond, has), 700 * time.Millisecond, "ok", "a first status, b hedge"},
+		{"the first fails late", after(700*time.Millisecond, status(503)), after(350*time.Millisecond, has), 750 * time.Millisecond, "ok", "a first status, b hedge"},
 		{"the first is fast", after(399*time.Millisecond, has), has, 399 * time.Millisecond, "ok", "a first"},
 	}
 	for _, test := range tests {
