@@ -37,6 +37,7 @@ func rootCommand(p *process) *cobra.Command {
 		healthcheckCommand(p),
 		waitCommand(p),
 		statusCommand(p),
+		explainCommand(p),
 		ledgerCommand(p),
 		sumdbCommand(p),
 		verifyCommand(p),

@@ -7,7 +7,7 @@ type entry struct{ english, chinese string }
 // an English text is broken into lines does not count where it has no verbs.
 func chinese() []entry {
 	var all []entry
-	for _, part := range [][]entry{chineseCommands(), chineseManual(), chineseSettings(), chineseProblems(), chineseRunning(), chineseExec(), chineseStatus(), chineseLedger(), chineseSumdb(), chineseVerify()} {
+	for _, part := range [][]entry{chineseCommands(), chineseManual(), chineseSettings(), chineseProblems(), chineseRunning(), chineseExec(), chineseStatus(), chineseLedger(), chineseSumdb(), chineseVerify(), chineseExplain()} {
 		all = append(all, part...)
 	}
 	return all
@@ -559,5 +559,42 @@ func chineseVerify() []entry {
 		{"verified %s, %s: %s", "已检查 %s，%s：%s"},
 		{"; %d fetched again", "；%d 个已重新获取"},
 		{"; %d that are no files of modules", "；%d 个不属于任何模块"},
+	}
+}
+
+// chineseExplain is the manual of the command explain, and what it prints.
+func chineseExplain() []entry {
+	return []entry{
+		{"say what becomes of a request for a module, and why", "说明对某个模块的请求会怎样处理，以及原因"},
+		{`Prints which rule holds for a module, who is asked for it and in which order, what proves
+			its files, and what is stored and recorded of it: of a version, or of the list and of a
+			query such as latest or main, which is the last answer and how old it is. Nothing is
+			asked of anybody, and nothing is changed.`,
+			"打印对某个模块适用哪条规则、按什么顺序向谁询问、由什么证明其文件，以及存储和记录了什么：某个版本的内容；或者版本列表以及 latest、main 之类查询的最近一次应答及其新旧。不向任何人询问，也不改变任何东西。"},
+		{"It needs the same settings as the server, and may run while that does.", "它需要与服务器相同的设置，可以在服务器运行时使用。"},
+		{"Why does this version not come?", "为什么取不到这个版本？"},
+		{"What is the list of versions, and how old is it?", "版本列表是什么，有多旧？"},
+		{"%q is not MODULE or MODULE@QUERY, such as golang.org/x/text@v0.14.0", "%q 不是 MODULE 或 MODULE@QUERY，例如 golang.org/x/text@v0.14.0"},
+		{"%s is private: it matches %s", "%s 是私有的：匹配 %s"},
+		{"%s is public: no pattern of private matches it", "%s 是公开的：private 中没有匹配它的模式"},
+		{"%d. %s", "%d. %s"},
+		{"%d. version control (direct)", "%d. 版本控制系统（direct）"},
+		{"nobody: only what is stored is served", "不询问任何人：只提供已存储的内容"},
+		{"%d public entries of upstreams, which hear of no private module", "upstreams 中的 %d 个公共条目，它们不会得知任何私有模块"},
+		{"by the ledger: what was served first", "由账本：以首次提供的内容为准"},
+		{"by the ledger alone: there is no checksum database (sumdb: off)", "仅由账本：没有校验和数据库（sumdb: off）"},
+		{"by the ledger: checksum_bypass excepts it (%s)", "由账本：checksum_bypass 将其列为例外（%s）"},
+		{"by %s; refused while that cannot be asked", "由 %s；无法询问它时拒绝"},
+		{"by %s; served unverified while that cannot be asked", "由 %s；无法询问它时未经校验即提供"},
+		{"for clients by %s too", "对客户端还由 %s"},
+		{".%s, %s", ".%s，%s"},
+		{"nothing of %s", "没有 %s 的内容"},
+		{".%s %s, first served %s from %s", ".%s %s，首次提供于 %s，来自 %s"},
+		{"WRONG: %s", "错误：%s"},
+		{"proven by %s in a tree of %d records", "由 %s 在含 %d 条记录的树中证明"},
+		{"nothing proves it", "没有任何证明"},
+		{"the list of versions", "版本列表"},
+		{"no answer to %s", "没有对 %s 的应答"},
+		{"%s, as %s had it on %s, %s ago; asked again after %s", "%s，%s 于 %s 的应答，已过 %s；%s 后重新询问"},
 	}
 }

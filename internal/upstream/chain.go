@@ -314,3 +314,33 @@ func line(err error) string {
 	}
 	return from + strings.Join(strings.Fields(err.Error()), " ")
 }
+
+// A Route is who is asked for a module, in order.
+type Route struct {
+	Private bool       // it matches a private pattern
+	Groups  [][]string // addresses without credentials; those of one group stand in for each other
+	Direct  bool       // version control comes last
+	Skipped int        // how many entries are not asked, since they are public
+}
+
+// Route says who is asked for a module.
+func (c *Chain) Route(path string) Route {
+	r := Route{Private: goproxy.MatchesAny(c.o.Private, path)}
+	groups := c.all
+	if r.Private {
+		groups = c.private
+		r.Skipped = len(c.Upstreams())
+	}
+	for _, g := range groups {
+		var names []string
+		for _, u := range g.members {
+			names = append(names, u.Name())
+		}
+		r.Groups = append(r.Groups, names)
+		if r.Private {
+			r.Skipped -= len(names)
+		}
+	}
+	r.Direct = c.o.End == goproxy.Direct && c.o.Direct != nil && (r.Private || len(c.all) == 0)
+	return r
+}
