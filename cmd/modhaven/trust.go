@@ -195,9 +195,9 @@ func (hv *haven) note(noted *lru.Cache[time.Time], a *server.Access) {
 	if a.Request.Op != goproxy.OpFile || f.Kind == goproxy.Info || a.Method != http.MethodGet || a.Status/100 != 2 || a.Err != nil {
 		return
 	}
-	client := a.Caller.Name
-	if client == "" {
-		client, _, _ = net.SplitHostPort(a.Client)
+	client, _, _ := net.SplitHostPort(a.Client)
+	if a.Caller != nil && a.Caller.Name() != "" {
+		client = a.Caller.Name()
 	}
 	now, key := time.Now(), client+" "+a.Path
 	if last, ok := noted.Get(key); ok && now.Sub(last) < sameService {

@@ -26,7 +26,7 @@ type Access struct {
 	Took     time.Duration
 	Err      error             // why it was not 200
 	Client   string            // its address, HOST:PORT
-	Caller   Caller            // as the Guard says
+	Caller   Caller            // as the Guard says; nil where there is none, or it refused
 	Agent    string            // its User-Agent, as it came
 	Span     trace.SpanContext // of the request; not valid where nothing is traced
 }

@@ -16,19 +16,17 @@ type Guard interface {
 }
 
 // A Caller is who asks.
-type Caller struct {
-	Name   string // "" where nobody knows
-	Secret bool   // what he is told is for him alone: no cache on the way may keep it
-	// May returns nil where he may know of a module, else a *goproxy.Refused or, where even that it exists is secret, a
-	// *goproxy.NotFound. nil: he may know of all.
-	May func(modulePath string) error
-}
-
-func (c *Caller) may(path string) error {
-	if c.May == nil {
-		return nil
-	}
-	return c.May(path)
+type Caller interface {
+	// Name is for records; "" where nobody knows it.
+	Name() string
+	// May returns nil where he may know of the module at path, else a *goproxy.Refused or, where even that it exists is secret, a
+	// *goproxy.NotFound.
+	May(path string) error
+	// MayAll returns nil where he may know of all modules.
+	MayAll() error
+	// Private reports whether answers about the module at path, or about none where that is "", depend on who asks: no cache
+	// on the way may keep them.
+	Private(path string) bool
 }
 
 // admit asks the guard; false where it refuses, which is answered then.
@@ -36,16 +34,30 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, a *Access) bool 
 	if h.o.Guard == nil || a.Path == "healthz" || a.Path == "readyz" {
 		return true
 	}
-	var err error
-	if a.Caller, err = h.o.Guard.Admit(r); err == nil {
+	if a.Caller, a.Err = h.o.Guard.Admit(r); a.Err == nil {
 		return true
 	}
-	a.Err = err
-	if code, _, _ := status(err); code == http.StatusUnauthorized {
-		w.Header().Set("WWW-Authenticate", `Basic realm="Modhaven"`)
-	}
-	a.Status, a.Bytes = writeError(w, r, err)
+	a.Status, a.Bytes = writeError(w, r, a.Err)
 	return false
+}
+
+// may says whether who asks may know of the module at path, "" for none.
+func (a *Access) may(path string) error {
+	if a.Caller == nil || path == "" {
+		return nil
+	}
+	return a.Caller.May(path)
+}
+
+// private reports whether an answer about the module at path is for nobody else.
+func (a *Access) private(path string) bool { return a.Caller != nil && a.Caller.Private(path) }
+
+// mayAsk says whether who asks may have what a name below /sumdb/ says. Records name all modules that a database knows.
+func (a *Access) mayAsk(path string) error {
+	if _, tile, ok := strings.Cut(path, "/tile/"); ok && strings.Contains(tile, "/data/") && a.Caller != nil {
+		return a.Caller.MayAll()
+	}
+	return a.may(lookedUp(path))
 }
 
 // lookedUp returns the path of the module that a name below /sumdb/ is about, "" where it is about none.

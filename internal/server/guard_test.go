@@ -18,19 +18,27 @@ func (porter) Admit(r *http.Request) (server.Caller, error) {
 	name, _, ok := r.BasicAuth()
 	switch {
 	case !ok:
-		return server.Caller{}, &goproxy.Refused{Status: http.StatusUnauthorized, Reason: "who are you?"}
+		return nil, &goproxy.Refused{Status: http.StatusUnauthorized, Reason: "who are you?"}
 	case name == "eager":
-		return server.Caller{}, &goproxy.Refused{Status: http.StatusTooManyRequests, Reason: "too many requests", RetryAfter: 1500 * time.Millisecond}
+		return nil, &goproxy.Refused{Status: http.StatusTooManyRequests, Reason: "too many requests", RetryAfter: 1500 * time.Millisecond}
 	}
-	return server.Caller{Name: name, Secret: name != "everybody", May: func(path string) error {
-		if path != "example.com/Upper" || name == "insider" {
-			return nil
-		}
-		if name == "stranger" {
-			return goproxy.Absent("not found: example.com/Upper")
-		}
-		return &goproxy.Refused{Status: http.StatusForbidden, Reason: "example.com/Upper is not for " + name}
-	}}, nil
+	return person(name), nil
+}
+
+// A person is a Caller. Upper is a module for insiders.
+type person string
+
+func (p person) Name() string        { return string(p) }
+func (p person) Private(string) bool { return p != "everybody" }
+func (p person) MayAll() error       { return p.May("example.com/Upper") }
+func (p person) May(path string) error {
+	if path != "example.com/Upper" || p == "insider" {
+		return nil
+	}
+	if p == "stranger" {
+		return goproxy.Absent("not found: example.com/Upper")
+	}
+	return &goproxy.Refused{Status: http.StatusForbidden, Reason: "example.com/Upper is not for " + string(p)}
 }
 
 // TestGuard asks each endpoint as each kind of caller, cold and from the store: who may not know of a module is told the same of it
@@ -42,6 +50,7 @@ func TestGuard(t *testing.T) {
 		"example.com/!upper/@v/list", "example.com/!upper/@latest", "example.com/!upper/@v/v1.0.0.info", "example.com/!upper/@v/v1.0.0.mod",
 		"example.com/!upper/@v/v1.0.0.zip", "cached-only/example.com/!upper/@v/v1.0.0.mod", "sumdb/sum.example.com/lookup/example.com/!upper@v1.0.0",
 	}
+	const records = "sumdb/sum.example.com/tile/8/data/000.p/1" // they name what is protected
 	open := []string{"example.com/plain/@v/list", "example.com/plain/@v/v1.0.0.zip", "sumdb/sum.example.com/lookup/example.com/plain@v1.0.0", "sumdb/sum.example.com/latest"}
 	ask := func(who, method, path string) answer {
 		t.Helper()
@@ -86,6 +95,11 @@ func TestGuard(t *testing.T) {
 			}
 		}
 		hv.settle()
+	}
+	for who, want := range map[string]int{"outsider": 403, "stranger": 404} {
+		if a := ask(who, http.MethodGet, records); a.StatusCode != want {
+			t.Errorf("%s as %q: got %s, want %d", records, who, a.Status, want)
+		}
 	}
 	for path, want := range map[string]int{"healthz": 200, "readyz": 200, "": 401, "nonsense": 401} {
 		if a := ask("", http.MethodGet, path); a.StatusCode != want {

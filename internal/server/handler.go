@@ -173,7 +173,7 @@ func (h *Handler) sumDB(w http.ResponseWriter, r *http.Request, a *Access) {
 	a.Endpoint = EndpointSumDB
 	path := a.Path[len("sumdb/"):]
 	var b []byte
-	err := a.Caller.may(lookedUp(path))
+	err := a.mayAsk(path)
 	if err == nil {
 		b, err = h.askSumDB(r.Context(), path)
 	}
@@ -191,7 +191,7 @@ func (h *Handler) sumDB(w http.ResponseWriter, r *http.Request, a *Access) {
 	default:
 		hd["Content-Type"], hd["Cache-Control"] = textPlain, h.mutable
 	}
-	if a.Caller.Secret {
+	if a.private(lookedUp(path)) {
 		hd["Cache-Control"] = forOne
 	}
 	a.Status, a.Bytes, a.Err = h.writeBytes(w, r, &route{}, b, "")
@@ -226,7 +226,7 @@ func (h *Handler) protocol(w http.ResponseWriter, r *http.Request, a *Access, be
 	var c *goproxy.Content
 	if err == nil {
 		a.Request, a.Endpoint = rt.req, endpoint(rt.req)
-		if err = a.Caller.may(modulePath(rt.req)); err == nil {
+		if err = a.may(modulePath(rt.req)); err == nil {
 			c, err = h.ask(ctx, r.Method, rt.req)
 		}
 	}
@@ -239,7 +239,7 @@ func (h *Handler) protocol(w http.ResponseWriter, r *http.Request, a *Access, be
 	a.Stale = c.Stale
 	a.Stored = stored(c)
 	a.Cache = cached(c, a.Stored, began)
-	a.Status, a.Bytes, a.Err = h.write(w, r, rt, c, a.Caller.Secret)
+	a.Status, a.Bytes, a.Err = h.write(w, r, rt, c, a.private(modulePath(rt.req)))
 	return a.Err == nil
 }
 

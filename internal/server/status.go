@@ -18,6 +18,9 @@ const (
 	maxLine  = 400
 )
 
+// challenge goes with each 401, as RFC 9110, section 15.5.2, has it. It is Basic, since that is what a netrc file can answer.
+const challenge = `Basic realm="modhaven", charset="UTF-8"`
+
 // statusClientGone is never seen by anyone but logs: the client left.
 const statusClientGone = 499
 
@@ -54,6 +57,9 @@ func writeError(w http.ResponseWriter, r *http.Request, err error) (code int, n 
 	if errors.As(err, &absent) && absent.From != "" && absent.Body != "" {
 		// The upstream's own words, whatever they are: clients compare them.
 		return code, writeBody(w, r, code, absent.Body)
+	}
+	if code == http.StatusUnauthorized {
+		hd.Set("WWW-Authenticate", challenge)
 	}
 	if retry > 0 {
 		hd.Set("Retry-After", strconv.Itoa(int((retry+time.Second-1)/time.Second)))
