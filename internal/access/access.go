@@ -135,8 +135,9 @@ func (g *Guard) Close() {
 func (g *Guard) ClientCAs() *x509.CertPool { return g.clientCAs }
 
 // Check returns who asks. A credential in the header Authorization counts before a client certificate, and a wrong one is never
-// passed over. Errors are *goproxy.Refused (401, or 403 for a good token of an issuer that a condition keeps out), *Limited, which comes with the
-// identity, *goproxy.Unavailable where an issuer is out of reach, or that of a client that left; with status 401 goes the header Challenge. Each call counts for the rate limit: health checks should not come here.
+// passed over. Errors are *goproxy.Refused (401, with which the header Challenge goes, or 403 for a good token of an issuer that a
+// condition keeps out), *Limited, which comes with the identity, *goproxy.Unavailable where a credential cannot be verified now,
+// or that of a client that left. Each call counts for the rate limit: health checks should not come here.
 func (g *Guard) Check(r *http.Request) (Identity, error) {
 	addr := address(r.RemoteAddr)
 	id, err := g.authenticate(r, addr)

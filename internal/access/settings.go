@@ -40,7 +40,9 @@ type Require struct {
 const maxLines = 1000
 
 // shared are issuers that give anybody in the world a token for any audience.
-var shared = []string{"token.actions.githubusercontent.com", "gitlab.com", "accounts.google.com", "app.terraform.io", "oidc.circleci.com", "agent.buildkite.com"}
+var shared = []string{
+	"token.actions.githubusercontent.com", "gitlab.com", "accounts.google.com", "app.terraform.io", "oidc.circleci.com", "agent.buildkite.com",
+}
 
 // TokenFile is the name of the file of tokens in a state directory.
 const TokenFile = "tokens"
@@ -160,8 +162,8 @@ func parseIssuer(addr string, options []string) (Issuer, error) {
 //
 //	GROUP PATTERNS [hide]
 //
-// GROUP is a group, everyone, anonymous, or one identity as KIND:NAME. Empty lines, and those that begin with #, do not count. Everything that
-// is wrong is in the error, with its line.
+// GROUP is a group, everyone, anonymous, or one identity as KIND:NAME. Empty lines, and those that begin with #, do not
+// count. Everything that is wrong is in the error, with its line.
 func ParseRules(text string) ([]Rule, error) {
 	var rules []Rule
 	var errs []error

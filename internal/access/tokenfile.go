@@ -13,11 +13,8 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// ErrName says that a name cannot be used: a good token has it, or none.
-var ErrName = errors.New("name")
-
 // Create makes a token, adds it to the file, which need not exist, and returns it as its owner needs it: it is in no other place and
-// cannot be had again. A token of the same name that is expired or revoked is replaced; a good one is an ErrName. expires is the zero time
+// cannot be had again. A token of the same name that is expired or revoked is replaced; a good one is an error. expires is the zero time
 // for never. Servers that use the file take the token within a second; several processes may write to it at once.
 func Create(file, name string, groups []string, now, expires time.Time) (secret string, err error) {
 	for _, n := range append([]string{name}, groups...) {
@@ -36,7 +33,7 @@ func Create(file, name string, groups []string, now, expires time.Time) (secret 
 		case i < 0:
 			return append(all, t), nil
 		case all[i].Problem(now) == "":
-			return nil, fmt.Errorf("%w: %s: there is a token of this name in %s; revoke it first, or choose another name", ErrName, name, file)
+			return nil, fmt.Errorf("%s: it has a good token %s already; revoke it first, or choose another name", file, name)
 		}
 		all[i] = t
 		return all, nil
@@ -48,12 +45,12 @@ func Create(file, name string, groups []string, now, expires time.Time) (secret 
 }
 
 // Revoke ends a token. Servers that use the file refuse it within a second. One that is revoked already stays so, with its time; a name
-// that no token has is an ErrName.
+// that no token has is an error.
 func Revoke(file, name string, now time.Time) error {
 	return change(file, func(all []Token) ([]Token, error) {
 		i := slices.IndexFunc(all, func(t Token) bool { return t.Name == name })
 		if i < 0 {
-			return nil, fmt.Errorf("%w: %.80q: there is no token of this name in %s; modhaven token list shows them", ErrName, name, file)
+			return nil, fmt.Errorf("%s: it has no token %.80q; modhaven token list shows those that it has", file, name)
 		}
 		if all[i].Revoked.IsZero() {
 			all[i].Revoked = now

@@ -149,7 +149,8 @@ func parseToken(f []string) (Token, error) {
 	return t, nil
 }
 
-// CheckName says whether a token or a group of it can have this name: 1 to 64 letters, digits and . _ @ / + -, the first of them a letter, a digit or _.
+// CheckName says whether a token or a group of it can have this name: 1 to 64 letters, digits and . _ @ / + -, the first of
+// them a letter, a digit or _.
 func CheckName(name string) error {
 	ok := 0 < len(name) && len(name) <= maxName && !strings.ContainsRune(".@/+-", rune(name[0]))
 	for _, c := range name {
