@@ -39,6 +39,8 @@ func rootCommand(p *process) *cobra.Command {
 		statusCommand(p),
 		ledgerCommand(p),
 		sumdbCommand(p),
+		tokenCommand(p),
+		goauthCommand(p),
 		verifyCommand(p),
 		versionCommand(p),
 		completionCommand(p),
