@@ -63,7 +63,7 @@ func configCheckCommand(p *process) *cobra.Command {
 	})
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		cfg, err := config.Load(config.Sources{File: args[0], GoEnv: config.DefaultGoEnv()})
-		if err := errors.Join(err, cfg.Check()); err != nil {
+		if err := errors.Join(err, check(cfg)); err != nil {
 			return err
 		}
 		p.warn(cfg)

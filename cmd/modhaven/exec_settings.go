@@ -31,6 +31,7 @@ func (p *process) execSettings(cmd *cobra.Command) (*execSettings, error) {
 	// Whatever a server on this machine is set to, this one is the command's.
 	cfg.Listen, cfg.TLSCert, cfg.TLSKey = "127.0.0.1:0", "", ""
 	cfg.SumDBOwn, cfg.SumDBOwnKey = "", "" // which that one serves
+	cfg.Auth, cfg.Access, cfg.RateLimit = "", "", ""
 	if !cfg.IsSet("patience") {
 		cfg.Patience = execPatience // no gateway between it and its client gives up sooner
 	}

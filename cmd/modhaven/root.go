@@ -40,6 +40,8 @@ func rootCommand(p *process) *cobra.Command {
 		explainCommand(p),
 		ledgerCommand(p),
 		sumdbCommand(p),
+		tokenCommand(p),
+		goauthCommand(p),
 		verifyCommand(p),
 		versionCommand(p),
 		completionCommand(p),

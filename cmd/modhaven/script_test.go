@@ -47,6 +47,10 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 	all["record"] = record
 	all["sumlog"] = makeSumlog
 	all["flip"] = flip
+	all["guarded"] = guarded
+	all["actions"] = actions
+	all["fill"] = fill
+	all["setenv"] = setenv
 	return all
 }
 

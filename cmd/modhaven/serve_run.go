@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -55,7 +56,11 @@ func (p *process) runServe(ctx context.Context, cfg *config.Config) error {
 	defer hv.close()
 	p.announce(cfg, ln.Addr(), hv)
 	go p.probeUpstream(ctx, hv)
-	err = server.Serve(ctx, server.NewHTTP(hv.handler, certs, log), ln, cfg.Drain)
+	srv := server.NewHTTP(hv.handler, certs, log)
+	if cas := hv.clientCAs(); cas != nil {
+		srv.TLSConfig.ClientCAs, srv.TLSConfig.ClientAuth = cas, tls.VerifyClientCertIfGiven
+	}
+	err = server.Serve(ctx, srv, ln, cfg.Drain)
 	if err != nil {
 		log.Warn("ended", "err", err)
 	}

@@ -93,7 +93,7 @@ func (p *process) load(cmd *cobra.Command) (*config.Config, error) {
 // settings is load and the check of the whole, with warnings written to standard error.
 func (p *process) settings(cmd *cobra.Command) (*config.Config, error) {
 	cfg, err := p.load(cmd)
-	if err := errors.Join(err, cfg.Check()); err != nil {
+	if err := errors.Join(err, check(cfg)); err != nil {
 		return nil, err
 	}
 	p.warn(cfg)

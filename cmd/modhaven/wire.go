@@ -12,6 +12,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/modhaven/modhaven/internal/access"
 	"github.com/modhaven/modhaven/internal/config"
 	"github.com/modhaven/modhaven/internal/gocmd"
 	"github.com/modhaven/modhaven/internal/goproxy"
@@ -30,6 +31,7 @@ type haven struct {
 	state     *store.State
 	ledger    *ledger.Ledger // nil where its disk takes none
 	shelf     *shelf         // nil where there is no checksum database
+	guard     *access.Guard  // nil where everybody may ask
 	direct    *gocmd.Fetcher // nil where nothing is fetched from version control
 	own       *sumlog.Log    // nil where there is no checksum database of one's own
 	service   *proxy.Service
@@ -110,7 +112,7 @@ func newHaven(cfg *config.Config, log *slog.Logger, x extras) (*haven, error) {
 		hv.closeParts()
 		return nil, err
 	}
-	if err := hv.openOwn(cfg); err != nil {
+	if err := errors.Join(hv.openOwn(cfg), hv.newGuard(cfg)); err != nil {
 		hv.closeParts()
 		return nil, err
 	}
@@ -121,6 +123,9 @@ func newHaven(cfg *config.Config, log *slog.Logger, x extras) (*haven, error) {
 	}
 	hv.newService(cfg, verifier, dir, x)
 	so := server.Options{Source: hv.service, SumDB: hv.newSumDB(cfg, db, client, verifier, x), Fresh: cfg.Fresh, Observe: hv.served(x.observe)}
+	if hv.guard != nil {
+		so.Guard = porter{hv.guard}
+	}
 	if x.telemetry != nil {
 		watch(cfg, x.telemetry, hv, dir, &so)
 	}
@@ -250,6 +255,9 @@ func (hv *haven) closeParts() {
 	}
 	if hv.shelf != nil {
 		hv.shelf.close()
+	}
+	if hv.guard != nil {
+		hv.guard.Close()
 	}
 	if hv.own != nil {
 		if err := hv.own.Close(); err != nil {

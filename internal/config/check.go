@@ -24,7 +24,7 @@ func (c *Config) problem(key, format string, args ...any) error {
 // error joins one *Error for each thing that is wrong. It opens nothing: whether files
 // exist and addresses answer is seen at the start.
 func (c *Config) Check() error {
-	return errors.Join(c.checkListen(), c.checkTLS(), c.checkUpstreams(), c.checkDirect(), c.checkOptions(),
+	return errors.Join(c.checkListen(), c.checkAuth(), c.checkTLS(), c.checkUpstreams(), c.checkDirect(), c.checkOptions(),
 		c.checkSumDB(), c.checkBypass(), c.checkState(), c.checkDNS(), c.checkOTLP())
 }
 
@@ -39,10 +39,28 @@ func (c *Config) checkListen() error {
 	if !isHost(host) {
 		return c.problem("listen", "%q has no address or name of this machine before the port, as in 127.0.0.1:3000", c.Listen)
 	}
-	if !isLoopback(host) && c.Auth == "" && !c.bad["auth"] {
-		return c.problem("listen", "%s is reachable from other machines; real authentication is not available yet, so write `auth: none` (flag --auth none, MODHAVEN_AUTH=none) if that is meant", c.Listen)
+	switch {
+	case isLoopback(host):
+		return nil
+	case c.Auth == "":
+		return c.problem("listen", "%s is reachable from other machines; say who may ask with `auth`, or write `auth: none` (flag --auth none, MODHAVEN_AUTH=none) if anyone may", c.Listen)
+	case c.Auth != "none" && !c.TLS() && c.TLSElsewhere != "on":
+		return c.problem("auth", "credentials would come over the network in the clear; set tls_cert and tls_key, or tls_elsewhere: on where another server ends TLS")
 	}
 	return nil
+}
+
+// checkAuth wants somebody to be known where rules are about him. What the settings say is read at the start.
+func (c *Config) checkAuth() error {
+	if c.Access != "" && (c.Auth == "" || c.Auth == "none") {
+		return c.problem("access", "rules need to know who asks; set auth")
+	}
+	return nil
+}
+
+// Mistake is the error of a key whose value somebody else has read.
+func (c *Config) Mistake(key string, err error) error {
+	return c.problem(key, "%s", err.Error())
 }
 
 // isHost takes what net.Listen can be given: nothing, an address or a name.

@@ -9,7 +9,8 @@ import (
 )
 
 func TestCheck(t *testing.T) {
-	const open = "is reachable from other machines; real authentication is not available yet, so write `auth: none` (flag --auth none, MODHAVEN_AUTH=none) if that is meant"
+	const open = "is reachable from other machines; say who may ask with `auth`, or write `auth: none` (flag --auth none, MODHAVEN_AUTH=none) if anyone may"
+	const inTheClear = "--auth: credentials would come over the network in the clear; set tls_cert and tls_key, or tls_elsewhere: on where another server ends TLS"
 	for _, tt := range []struct {
 		flags map[string]string
 		want  []string
@@ -21,6 +22,12 @@ func TestCheck(t *testing.T) {
 		{map[string]string{"listen": "[::1]:0"}, nil},
 		{map[string]string{"listen": "[::ffff:127.0.0.1]:1"}, nil},
 		{map[string]string{"listen": "0.0.0.0:1", "auth": "none"}, nil},
+		{map[string]string{"listen": "0.0.0.0:1", "auth": "token"}, []string{inTheClear}},
+		{map[string]string{"listen": "0.0.0.0:1", "auth": "token", "tls-elsewhere": "on"}, nil},
+		{map[string]string{"listen": "0.0.0.0:1", "auth": "token", "tls-cert": "/c", "tls-key": "/k"}, nil},
+		{map[string]string{"auth": "token", "access": "dev corp.example"}, nil},
+		{map[string]string{"auth": "none", "access": "dev corp.example"}, []string{"--access: rules need to know who asks; set auth"}},
+		{map[string]string{"access": "dev corp.example"}, []string{"--access: rules need to know who asks; set auth"}},
 		{map[string]string{"listen": ":1", "auth": "none"}, nil},
 		{map[string]string{"listen": "go.corp.example:1", "auth": "none"}, nil},
 		{map[string]string{"listen": "0.0.0.0:3000"}, []string{"--listen: 0.0.0.0:3000 " + open}},
@@ -76,8 +83,8 @@ func TestCheck(t *testing.T) {
 
 // A key with a bad value has a mistake of its own; what follows from it is not another.
 func TestCheckAfterBadValue(t *testing.T) {
-	c, err := Load(Sources{File: write(t, "listen: :3000\nauth: nine\n"), GoEnv: DefaultGoEnv()})
-	if want := []string{`modhaven.yaml:2: auth: "nine" is not allowed; it is one of: none`}; cmp.Diff(want, problems(err)) != "" {
+	c, err := Load(Sources{File: write(t, "listen: 127.0.0.1:3000\nfailover: nine\n"), GoEnv: DefaultGoEnv()})
+	if want := []string{`modhaven.yaml:2: failover: "nine" is not allowed; it is one of: strict, any`}; cmp.Diff(want, problems(err)) != "" {
 		t.Errorf("Load: %q, want %q", problems(err), want)
 	}
 	if err := c.Check(); err != nil {

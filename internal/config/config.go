@@ -16,8 +16,8 @@ type Config struct {
 	// The address to listen on, HOST:PORT. Port 0 takes any free port. An empty host
 	// means every address of the machine.
 	//
-	// Beyond loopback (127.0.0.0/8, ::1, localhost) the server starts only with
-	// `auth: none`, since whoever reaches the address can read every module it can.
+	// Beyond loopback (127.0.0.0/8, ::1, localhost) the server starts only where `auth` says who
+	// may ask.
 	Listen string `key:"listen" arg:"HOST:PORT" default:"127.0.0.1:3000"`
 
 	// The directory that holds all state: modules, lists, checksums and the files being
@@ -148,9 +148,38 @@ type Config struct {
 	// entry is asked after any failure, so that one dead entry does not stop public modules.
 	Failover string `key:"failover" arg:"RULE" default:"strict" oneof:"strict any"`
 
-	// Who may ask. Real authentication is not available yet, so there is one value, `none`:
-	// anyone who reaches the address. It must be written out to listen beyond loopback.
-	Auth string `key:"auth" arg:"KIND" oneof:"none" optional:"true"`
+	// Who may ask. Without it nobody is asked for a credential, and the server listens on
+	// loopback alone. With `none` it is anyone who reaches the address. Else it is the kinds of
+	// credentials that are taken, one a line:
+	//
+	//   - `token [FILE]`: tokens that `modhaven token` makes, in STATE/tokens or another file.
+	//   - `htpasswd FILE`: users and passwords, hashed by bcrypt.
+	//   - `oidc URL audience=TEXT [name=CLAIM] [groups=CLAIM,…] [require=CLAIM=VALUE,…]`: tokens of an
+	//     OpenID Connect provider, such as that of a CI.
+	//   - `certificate FILE`: client certificates, signed by an authority in the file.
+	//   - `anonymous`: requests without a credential too, for what no rule of `access` protects.
+	//
+	// In a flag or a variable `;` stands for the end of a line. Health checks need none.
+	Auth string `key:"auth" arg:"KINDS" lines:"true"`
+
+	// Who may read which modules, one rule a line: a group, patterns with the syntax of
+	// GOPRIVATE, and `hide` where others are told that there is no such module. In a file:
+	//
+	//	access: |
+	//	  dev git.corp.example,corp.example/*
+	//	  token:ci git.corp.example/deploy hide
+	//
+	// Instead of a group it may be `everyone` (with a credential), `anonymous`, or one identity as
+	// KIND:NAME. What a rule names may be read by those groups alone, what none names by all.
+	Access string `key:"access" arg:"RULES" lines:"true"`
+
+	// How many requests an identity, or an address without one, may make: as `50/s` or
+	// `600/m burst 5000`. What is more gets 429 and the time to wait.
+	RateLimit string `key:"rate-limit" arg:"RATE" empty:"no limit"`
+
+	// Whether another server in front of this one ends TLS, so that credentials may come in
+	// without it.
+	TLSElsewhere string `key:"tls-elsewhere" arg:"SWITCH" default:"off" oneof:"off on"`
 
 	// The file with the certificate chain, in PEM, to answer over TLS. It needs `tls_key`.
 	// Both files are read again when they change.
@@ -220,7 +249,6 @@ type Config struct {
 	AccessLog string `key:"access-log" arg:"SWITCH" default:"off" oneof:"off on"`
 
 	origin map[string]Origin // by key name; a missing one is the default
-	bad    map[string]bool   // keys that a source gave a bad value; theirs is not what was meant
 	goEnv  *GoEnv
 }
 

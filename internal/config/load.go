@@ -21,7 +21,7 @@ type Sources struct {
 // stays. The error joins one *Error for each thing that is wrong. Load checks values one
 // by one; whether they go together is for Check.
 func Load(src Sources) (*Config, error) {
-	c := &Config{origin: make(map[string]Origin), bad: make(map[string]bool), goEnv: src.GoEnv}
+	c := &Config{origin: make(map[string]Origin), goEnv: src.GoEnv}
 	if c.goEnv == nil {
 		c.goEnv = ReadGoEnv(src.Environ)
 	}
@@ -55,7 +55,6 @@ func Default() *Config {
 // assign sets one key from one source.
 func (c *Config) assign(k Key, text string, from Origin) error {
 	if m := k.set(c, text); m != nil {
-		c.bad[k.Name] = true
 		return &Error{k.Name, from, m}
 	}
 	c.origin[k.Name] = from

@@ -7,7 +7,7 @@ type entry struct{ english, chinese string }
 // an English text is broken into lines does not count where it has no verbs.
 func chinese() []entry {
 	var all []entry
-	for _, part := range [][]entry{chineseCommands(), chineseManual(), chineseSettings(), chineseProblems(), chineseRunning(), chineseExec(), chineseStatus(), chineseLedger(), chineseSumdb(), chineseVerify(), chineseExplain()} {
+	for _, part := range [][]entry{chineseCommands(), chineseManual(), chineseSettings(), chineseProblems(), chineseRunning(), chineseExec(), chineseStatus(), chineseLedger(), chineseSumdb(), chineseVerify(), chineseExplain(), chineseToken()} {
 		all = append(all, part...)
 	}
 	return all
@@ -175,6 +175,10 @@ func chineseSettings() []entry {
 		{"The private key for `direct` by SSH", "`direct` 经 SSH 使用的私钥"},
 		{"The keys of hosts that `direct` trusts for SSH, as `ssh-keyscan` prints them", "`direct` 经 SSH 所信任的主机密钥，即 `ssh-keyscan` 的输出"},
 		{"Whether nothing but what is stored is served", "是否只提供已存储的内容"},
+		{"Who may read which modules, one rule a line: a group, patterns with the syntax of GOPRIVATE, and `hide` where others are told that there is no such module", "谁可以读取哪些模块，每行一条规则：一个组、语法与 GOPRIVATE 相同的模式，以及可选的 `hide`（对其他人表示没有这样的模块）"},
+		{"How many requests an identity, or an address without one, may make: as `50/s` or `600/m burst 5000`", "一个身份（或没有身份的地址）可以发出多少请求：如 `50/s` 或 `600/m burst 5000`"},
+		{"Whether another server in front of this one ends TLS, so that credentials may come in without it", "是否由前面的另一台服务器终止 TLS，从而凭据可以不经 TLS 到达这里"},
+		{"no limit", "不限制"},
 		{"The file with the certificate chain, in PEM, to answer over TLS", "用于 TLS 应答的证书链文件，PEM 格式"},
 		{"The file with the private key, in PEM, that belongs to `tls_cert`", "与 `tls_cert` 对应的私钥文件，PEM 格式"},
 		{"How long lists of versions and @latest are answered without asking upstream again", "版本列表和 @latest 在多长时间内不必再问上游"},
@@ -227,13 +231,14 @@ func chineseProblems() []entry {
 		{"%q is not HOST:PORT, such as 127.0.0.1:3000 or [::1]:3000", "%q 不是 HOST:PORT，例如 127.0.0.1:3000 或 [::1]:3000"},
 		{"%q has no port from 0 to 65535, as in 127.0.0.1:3000", "%q 没有 0 到 65535 的端口，应如 127.0.0.1:3000"},
 		{"%q has no address or name of this machine before the port, as in 127.0.0.1:3000", "%q 的端口之前不是本机的地址或名称，应如 127.0.0.1:3000"},
-		{"%s is reachable from other machines; real authentication is not available yet, so write `auth: none` (flag --auth none, MODHAVEN_AUTH=none) if that is meant",
-			"其他机器可以访问 %s；目前还没有真正的身份验证，如确需如此，请写 `auth: none`（选项 --auth none，或 MODHAVEN_AUTH=none）"},
 		{"a checksum database of one's own needs its signer key; make one with `modhaven sumdb key %s` and set sumdb_own_key to its file", "自有校验和数据库需要签名密钥；请用 `modhaven sumdb key %s` 生成，并将 sumdb_own_key 设为该文件"},
 		{"a signer key needs the name of its checksum database; set sumdb_own too", "签名密钥需要其校验和数据库的名称；请同时设置 sumdb_own"},
 		{"%s is the public checksum database that sumdb names; give your own another name", "%s 是 sumdb 所指的公共校验和数据库；请为自有数据库另取名称"},
 		{"%q is no name of a checksum database; one looks like sum.corp.example", "%q 不是校验和数据库的名称；名称形如 sum.corp.example"},
 		{"a key for SSH needs the keys of the hosts that it may be shown to; set direct_known_hosts too", "SSH 密钥需要可以向其出示的主机的密钥；请同时设置 direct_known_hosts"},
+		{"credentials would come over the network in the clear; set tls_cert and tls_key, or tls_elsewhere: on where another server ends TLS", "凭据会在网络上明文传输；请设置 tls_cert 和 tls_key；若由另一台服务器终止 TLS，请设置 tls_elsewhere: on"},
+		{"rules need to know who asks; set auth", "规则需要知道是谁在请求；请设置 auth"},
+		{"%s is reachable from other machines; say who may ask with `auth`, or write `auth: none` (flag --auth none, MODHAVEN_AUTH=none) if anyone may", "其他机器可以访问 %s；请用 `auth` 说明谁可以访问；若任何人都可以，请写 `auth: none`（标志 --auth none，MODHAVEN_AUTH=none）"},
 		{"a certificate needs its private key; set tls_key too", "证书需要对应的私钥；请同时设置 tls_key"},
 		{"a private key needs its certificate; set tls_cert too", "私钥需要对应的证书；请同时设置 tls_cert"},
 		{"%s is this very server, which would ask itself without end", "%s 就是这个服务器自己，会无休止地询问自己"},
@@ -596,5 +601,73 @@ func chineseExplain() []entry {
 		{"the list of versions", "版本列表"},
 		{"no answer to %s", "没有对 %s 的应答"},
 		{"%s, as %s had it on %s, %s ago; asked again after %s", "%s，%s 于 %s 的应答，已过 %s；%s 后重新询问"},
+	}
+}
+
+// chineseToken is about the commands token and goauth.
+func chineseToken() []entry {
+	return []entry{
+		{"make, list and revoke tokens of clients", "创建、列出和撤销客户端的令牌"},
+		{`A token is what a client shows to a server that asks who it is: as a bearer token, or as
+			the password of any user, for instance in ~/.netrc. The file of tokens keeps their hashes
+			alone. Servers that use it see a change within a second.`,
+			"令牌是客户端向要求身份的服务器出示的凭据：可作为 bearer 令牌，也可作为任意用户的密码，例如写在 ~/.netrc 中。令牌文件只保存其哈希。使用该文件的服务器在一秒内得知变化。"},
+		{"The file of tokens; without it the file tokens in the state directory", "令牌文件；不给出时为状态目录中的文件 tokens"},
+		{"make a token and print it", "创建令牌并打印"},
+		{"The groups that whoever has it is in, separated by commas", "令牌持有者所属的组，以逗号分隔"},
+		{"How long it is good, such as 90d or 12h; without it for ever", "有效期，例如 90d 或 12h；不给出时永久有效"},
+		{`Makes a token for a client that is to be called NAME and prints it, alone on standard
+			output. It is kept nowhere and cannot be shown again. It goes into the client's
+			~/.netrc, as the password of any user, or into MODHAVEN_TOKEN for modhaven goauth.`,
+			"为名为 NAME 的客户端创建令牌并打印，标准输出中只有它。令牌不会保存在任何地方，也无法再次显示。它可写入客户端的 ~/.netrc，作为任意用户的密码，或放入 MODHAVEN_TOKEN 供 modhaven goauth 使用。"},
+		{`A name whose token is revoked or expired can be used again. To replace a token without
+			a gap, make one of another name and revoke the old one afterwards.`,
+			"令牌已撤销或过期的名称可以再次使用。要不间断地更换令牌，请先以另一名称创建新令牌，然后撤销旧令牌。"},
+		{"For the builds of a team", "供一个团队的构建使用"},
+		{"Into a file that nobody else can read", "写入他人无法读取的文件"},
+		{"%q is no name of a token or a group: letters, digits and . _ @ / + - are possible, 64 in all", "%q 不是令牌或组的名称：可用字母、数字和 . _ @ / + -，最多 64 个字符"},
+		{"%s: the token could not be printed, so revoke it: %s", "%s：令牌未能打印，请撤销它：%s"},
+		{"%s: groups %s, expires %s; the token is shown this once\n", "%s：组 %s，过期时间 %s；令牌只显示这一次\n"},
+		{"never", "永不"},
+		{"list the tokens", "列出令牌"},
+		{"Print a JSON object for each token, one a line", "为每个令牌打印一个 JSON 对象，每行一个"},
+		{`Prints a line for each token: its name, whether it is good, its groups, and when it was
+			made and expires. No secret is shown, since none is kept.`,
+			"为每个令牌打印一行：名称、是否有效、所属的组、创建时间和过期时间。不显示任何秘密，因为没有保存。"},
+		{`As JSON a token has the keys name, state (good, expired or revoked), groups, created and,
+			where there is one, expires and revoked. Times are UTC.`,
+			"JSON 形式中，令牌有键 name、state（good、expired 或 revoked）、groups、created，以及存在时的 expires 和 revoked。时间为 UTC。"},
+		{"Those that are good, for a script", "仍然有效的令牌，供脚本使用"},
+		{"good", "有效"},
+		{"revoked", "已撤销"},
+		{"expired", "已过期"},
+		{"%s: %s, groups %s, made %s, expires %s\n", "%s：%s，组 %s，创建于 %s，过期时间 %s\n"},
+		{"end a token", "使令牌失效"},
+		{"Ends the token of that name. Servers that use the file refuse it within a second.", "使该名称的令牌失效。使用该文件的服务器在一秒内开始拒绝它。"},
+		{"A token that was published", "已被公开的令牌"},
+
+		{"give the go command a token for a server", "向 go 命令提供服务器的令牌"},
+		{"A server that may have the token, https://HOST with or without a path; may be given several times", "可以得到令牌的服务器，https://HOST，可带路径；可多次给出"},
+		{"The file with the token; it goes before the environment", "存放令牌的文件；先于环境变量"},
+		{"The audience of a token from GitHub Actions; without it the first URL", "来自 GitHub Actions 的令牌的受众（audience）；不给出时为第一个 URL"},
+		{"--url is missing: the server that may have the token, such as https://go.corp.example", "缺少 --url：可以得到令牌的服务器，例如 https://go.corp.example"},
+		{"there is no token: set MODHAVEN_TOKEN or --token-file; a job of GitHub Actions needs the permission id-token: write, one of GitLab an id_token of the name MODHAVEN_TOKEN",
+			"没有令牌：请设置 MODHAVEN_TOKEN 或 --token-file；GitHub Actions 的作业需要权限 id-token: write，GitLab 的作业需要名为 MODHAVEN_TOKEN 的 id_token"},
+		{`Prints a token for the servers at URL as the go command wants it (go help goauth): it
+			runs this by itself when GOAUTH names it, so that no ~/.netrc is needed. No other server
+			gets the token, and none gets it but over https.`,
+			"按 go 命令要求的格式打印用于 URL 处服务器的令牌（go help goauth）：GOAUTH 指明此命令时，go 命令会自行运行它，因此不需要 ~/.netrc。其他服务器得不到令牌，且只通过 https 传送。"},
+		{`The token is that of --token-file, else of MODHAVEN_TOKEN, else one that GitHub Actions
+			gives to the job. For GitLab, an id_token of the name MODHAVEN_TOKEN is enough.`,
+			"令牌取自 --token-file，否则取自 MODHAVEN_TOKEN，否则是 GitHub Actions 给予作业的令牌。对 GitLab，只需名为 MODHAVEN_TOKEN 的 id_token。"},
+		{`ASKED is what the go command adds when a server at that URL has refused: then the
+			response on standard input says whether a token could help, which is not so for a module
+			that does not exist.`,
+			"ASKED 由 go 命令在该 URL 处的服务器拒绝之后添加：此时标准输入中的应答说明令牌是否有用；对不存在的模块则无用。"},
+		{"The token", "令牌"},
+		{"Where a job of GitHub Actions gets a token that says what it is", "GitHub Actions 的作业由此取得说明其身份的令牌"},
+		{"there is no token, or it failed; the reason is on standard error, which go shows with -x", "没有令牌，或失败；原因见标准错误，go 带 -x 时会显示"},
+		{"For all builds of a user", "供一个用户的所有构建使用"},
+		{"In a job of GitHub Actions", "在 GitHub Actions 的作业中"},
 	}
 }
