@@ -16,12 +16,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/modhaven/modhaven/internal/config"
 	"github.com/modhaven/modhaven/internal/goproxy"
 )
 
 // Variables of the environment in which goauth looks for a token.
 const (
-	envToken      = "MODHAVEN_TOKEN"                 // #nosec G101 -- a name
+	envToken      = config.EnvToken
 	envRequestURL = "ACTIONS_ID_TOKEN_REQUEST_URL"   // GitHub Actions, where a job has the permission id-token: write
 	envRequest    = "ACTIONS_ID_TOKEN_REQUEST_TOKEN" // #nosec G101 -- a name
 )

@@ -9,10 +9,12 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/modhaven/modhaven/internal/config"
 	"github.com/modhaven/modhaven/internal/goproxy"
 	"github.com/modhaven/modhaven/internal/telemetry"
 )
@@ -41,6 +43,9 @@ func statusCommand(p *process) *cobra.Command {
 			the state of its breakers, its health and its latencies, what clients asked, and what is
 			stored. Without URL the server that is configured on this machine is asked, as
 			healthcheck does.
+
+			A server that wants a credential is shown the token of MODHAVEN_TOKEN, over https or on
+			this machine.
 
 			A breaker is closed while an upstream is asked, open while it is left alone after
 			failures, and half-open while it is tried again.`,
@@ -112,6 +117,9 @@ func (p *process) fetchStatus(ctx context.Context, client *http.Client, addr str
 	if err != nil {
 		return nil, err
 	}
+	if token := p.token(); token != "" && mayCarry(req.URL, client) {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
 	resp, err := client.Do(req)
 	if err != nil {
 		var urlErr *url.Error
@@ -129,4 +137,25 @@ func (p *process) fetchStatus(ctx context.Context, client *http.Client, addr str
 		return nil, p.failf("%s: no answer: %s", goproxy.Redact(addr), err.Error())
 	}
 	return b, nil
+}
+
+// token is the credential in the environment, "" for none.
+func (p *process) token() (token string) {
+	for _, kv := range p.environ {
+		if v, ok := strings.CutPrefix(kv, config.EnvToken+"="); ok {
+			token = v
+		}
+	}
+	return token
+}
+
+// mayCarry reports whether a credential reaches nobody else on the way to u: over TLS with a certificate that is checked, or on
+// this machine.
+func mayCarry(u *url.URL, client *http.Client) bool {
+	if u.Scheme == "https" {
+		tr, ok := client.Transport.(*http.Transport)
+		return ok && !tr.TLSClientConfig.InsecureSkipVerify
+	}
+	ip := net.ParseIP(u.Hostname())
+	return ip != nil && ip.IsLoopback() || u.Hostname() == "localhost"
 }

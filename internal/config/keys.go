@@ -6,10 +6,11 @@ import (
 	"time"
 )
 
-// EnvPrefix begins every variable that sets a key; EnvFile names the file instead.
+// EnvPrefix begins every variable that sets a key; EnvFile names the file instead, and EnvToken is the credential of a client.
 const (
 	EnvPrefix = "MODHAVEN_"
 	EnvFile   = EnvPrefix + "CONFIG"
+	EnvToken  = EnvPrefix + "TOKEN"
 )
 
 // A Key describes one setting.

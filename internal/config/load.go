@@ -63,7 +63,7 @@ func (c *Config) assign(k Key, text string, from Origin) error {
 
 func (c *Config) loadEnv(env map[string]string) []error {
 	var errs []error
-	known := map[string]bool{EnvFile: true}
+	known := map[string]bool{EnvFile: true, EnvToken: true}
 	for _, k := range Keys() {
 		known[k.Env()] = true
 		if v := env[k.Env()]; v != "" {

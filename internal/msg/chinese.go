@@ -399,6 +399,8 @@ func chineseStatus() []entry {
 		{"stored: %d files, %s, counted %s ago; %d errors of the store", "存储：%d 个文件，%s，统计于 %s 前；存储错误 %d 次"},
 		{"not verified: %d files, private ones among them; %d answers are not in the history", "未经校验：%d 个文件（含私有模块）；%d 次应答未记入历史"},
 		{"own checksum database: %s, %d records", "自有校验和数据库：%s，%d 条记录"},
+		{`A server that wants a credential is shown the token of MODHAVEN_TOKEN, over https or on
+			this machine.`, "若服务器要求凭据，则经 https 或在本机上出示 MODHAVEN_TOKEN 中的令牌。"},
 		{"no upstream is known", "没有已知的上游"},
 		{"no reason is known", "原因未知"},
 		{"DEGRADED: %s", "降级：%s"},
