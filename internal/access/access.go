@@ -86,7 +86,7 @@ type Guard struct {
 	issuers   []*issuer
 	clientCAs *x509.CertPool
 	limits    *limiter // of identities and addresses; nil for none
-	guesses   *limiter // of addresses, for credentials that were wrong or take long to verify
+	guesses   *limiter // of addresses, for wrong passwords
 	now       func() time.Time
 }
 
@@ -153,12 +153,7 @@ func (g *Guard) Check(r *http.Request) (Identity, error) {
 
 func (g *Guard) authenticate(r *http.Request, addr string) (Identity, error) {
 	if values := r.Header["Authorization"]; len(values) > 0 && !g.auth.None {
-		id, err := g.credential(r.Context(), values, addr)
-		var refused *goproxy.Refused
-		if errors.As(err, &refused) && refused.Status == http.StatusUnauthorized {
-			err = cmp.Or(g.guesses.take(addr, g.now()), err)
-		}
-		return id, err
+		return g.credential(r.Context(), values, addr)
 	}
 	if id, ok := g.certificate(r.TLS); ok {
 		return id, nil
