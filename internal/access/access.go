@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/modhaven/modhaven/internal/goproxy"
+	"github.com/modhaven/modhaven/internal/lru"
 )
 
 // The kinds of identities, by what they have shown.
@@ -81,14 +82,18 @@ type Options struct {
 type Guard struct {
 	auth      Auth
 	rules     []Rule
+	known     *lru.Cache[[]int] // of modules, the rules about them
 	tokens    []*watched[*tokenSet]
 	passwords []*passwords
 	issuers   []*issuer
 	clientCAs *x509.CertPool
 	limits    *limiter // of identities and addresses; nil for none
-	guesses   *limiter // of addresses, for credentials that were wrong or take long to verify
+	guesses   *limiter // of addresses, for wrong passwords
 	now       func() time.Time
 }
+
+// knownMemory holds some ten thousand modules.
+const knownMemory = 4 << 20
 
 // New returns a Guard for settings that were parsed before. It reads the files that they name, and fails where one is wrong; a
 // file of tokens may be missing. Issuers are not asked before they are needed. Close it.
@@ -97,6 +102,7 @@ func New(o Options) (*Guard, error) { return newGuard(o, time.Now) }
 func newGuard(o Options, now func() time.Time) (*Guard, error) {
 	g := &Guard{
 		auth: o.Auth, rules: o.Rules, now: now,
+		known:   lru.New(knownMemory, func(about []int) int64 { return int64(8 * len(about)) }),
 		limits:  newLimiter(o.Limit),
 		guesses: newLimiter(Limit{PerSecond: guessRate, Burst: guessBurst}),
 	}
@@ -153,12 +159,7 @@ func (g *Guard) Check(r *http.Request) (Identity, error) {
 
 func (g *Guard) authenticate(r *http.Request, addr string) (Identity, error) {
 	if values := r.Header["Authorization"]; len(values) > 0 && !g.auth.None {
-		id, err := g.credential(r.Context(), values, addr)
-		var refused *goproxy.Refused
-		if errors.As(err, &refused) && refused.Status == http.StatusUnauthorized {
-			err = cmp.Or(g.guesses.take(addr, g.now()), err)
-		}
-		return id, err
+		return g.credential(r.Context(), values, addr)
 	}
 	if id, ok := g.certificate(r.TLS); ok {
 		return id, nil
@@ -176,18 +177,8 @@ const howTo = "put a user and a password or token for this host into ~/.netrc, o
 // *goproxy.Refused with status 403, or 401 where a credential may change it, or a *goproxy.NotFound where a rule hides the
 // module; these say the same whether or not the module exists.
 func (g *Guard) May(id Identity, path string) error {
-	named, hidden := false, false
-	for _, rule := range g.rules {
-		if !rule.covers(path) {
-			continue
-		}
-		if rule.grants(id) {
-			return nil
-		}
-		named, hidden = true, hidden || rule.Hide
-	}
-	switch {
-	case !named && g.enters(id):
+	switch ok, hidden := g.decide(id, path); {
+	case ok:
 		return nil
 	case hidden:
 		return goproxy.Absent("not found: %s: no such module", path)
@@ -196,6 +187,35 @@ func (g *Guard) May(id Identity, path string) error {
 	}
 	return &goproxy.Refused{Status: http.StatusForbidden, Reason: fmt.Sprintf(
 		"%s: %.100q may not read it; ask whoever runs this proxy for a group that may (setting access)", path, id.String())}
+}
+
+// decide reports whether id may read a module, and where not, whether that is to be hidden.
+func (g *Guard) decide(id Identity, path string) (ok, hidden bool) {
+	about := g.about(path)
+	for _, i := range about {
+		if g.rules[i].grants(id) {
+			return true, false
+		}
+		hidden = hidden || g.rules[i].Hide
+	}
+	return len(about) == 0 && g.enters(id), hidden
+}
+
+// about returns which rules are about a module.
+func (g *Guard) about(path string) []int {
+	if len(g.rules) == 0 {
+		return nil
+	}
+	about, ok := g.known.Get(path)
+	if !ok {
+		for i, r := range g.rules {
+			if r.covers(path) {
+				about = append(about, i)
+			}
+		}
+		g.known.Put(path, about)
+	}
+	return about
 }
 
 // enters reports whether id can be what Check returned.
@@ -228,5 +248,6 @@ func (g *Guard) grantsAll(id Identity, patterns string) bool {
 // Private reports whether answers about the module at path, unescaped, need a credential, so that no cache between may keep them:
 // they go out with "Cache-Control: private, no-store". Give "" for what is about no module.
 func (g *Guard) Private(path string) bool {
-	return g.May(Identity{Kind: KindAnonymous}, path) != nil
+	ok, _ := g.decide(Identity{Kind: KindAnonymous}, path)
+	return !ok
 }

@@ -78,15 +78,19 @@ func (g *Guard) token(secret string) (Identity, error) {
 }
 
 func (g *Guard) password(ctx context.Context, user, password, addr string) (Identity, error) {
-	may := func() error { return g.guesses.take(addr, g.now()) }
+	guessed := false
 	for _, p := range g.passwords {
-		ok, err := p.check(ctx, user, password, may)
+		ok, compared, err := p.check(ctx, user, password, func() error { return g.guesses.ready(addr, g.now()) })
 		if err != nil {
 			return Identity{}, err
 		}
 		if ok {
 			return Identity{Name: user, Kind: KindPassword}, nil
 		}
+		guessed = guessed || compared
+	}
+	if guessed {
+		_ = g.guesses.take(addr, g.now()) // the next one is told
 	}
 	return Identity{}, wrong()
 }

@@ -112,8 +112,9 @@ type provider struct {
 	mu     sync.Mutex
 	kids   [2]string // of the RSA and the EC key; "" where it is not published
 	down   bool
-	asked  int // for keys
-	answer string
+	asked  int    // for keys
+	answer string // in place of its configuration
+	moved  string // where it redirects for its keys; "" for nowhere
 }
 
 var makeKeys = sync.OnceValues(func() (*rsa.PrivateKey, *ecdsa.PrivateKey) {
@@ -148,6 +149,10 @@ func (p *provider) serve(w http.ResponseWriter, r *http.Request) {
 		}
 		json.NewEncoder(w).Encode(map[string]string{"issuer": p.URL, "jwks_uri": p.URL + "/keys"})
 	case "/keys":
+		if p.moved != "" {
+			http.Redirect(w, r, p.moved, http.StatusFound)
+			return
+		}
 		p.asked++
 		json.NewEncoder(w).Encode(map[string]any{"keys": p.keys()})
 	default:
@@ -222,6 +227,13 @@ func logged() (*slog.Logger, func() string) {
 type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+func remove(t *testing.T, name string) {
+	t.Helper()
+	if err := os.Remove(name); err != nil {
+		t.Fatal(err)
+	}
+}
 
 func inDir(t *testing.T, name, text string) string {
 	t.Helper()

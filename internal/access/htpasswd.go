@@ -67,11 +67,11 @@ type passwords struct {
 	verifier *verifier
 }
 
-// check reports whether a user of the file has the password. A user that there is not takes as long as one whose password is wrong. may is
-// asked first where it will take long.
-func (p *passwords) check(ctx context.Context, user, password string, may func() error) (bool, error) {
+// check reports whether a user of the file has the password, and whether it had to be compared to know that, which may is asked first.
+// A user that there is not takes as long as one whose password is wrong.
+func (p *passwords) check(ctx context.Context, user, password string, may func() error) (ok, compared bool, err error) {
 	if len(password) > maxPassword {
-		return false, nil
+		return false, false, nil
 	}
 	set := p.file.get()
 	hash, known := set.hashes[user]
@@ -79,74 +79,94 @@ func (p *passwords) check(ctx context.Context, user, password string, may func()
 		hash = set.decoy
 	}
 	if hash == "" {
-		return false, nil
+		return false, false, nil
 	}
-	ok, err := p.verifier.verify(ctx, user, hash, password, may)
-	return ok && known, err
+	ok, compared, err = p.verifier.verify(ctx, user, hash, password, may)
+	return ok && known, compared, err
 }
 
-// verifiedMemory holds a few thousand verified passwords.
-const verifiedMemory = 1 << 20
+// verdictMemory holds a few thousand verdicts.
+const verdictMemory = 1 << 20
 
-// A verifier compares passwords with bcrypt hashes, a few at once, and remembers which were right for a while: a build sends the same one a
-// thousand times, and each time would take 50 ms. What it remembers is an HMAC with a key of this process, over the hash too: a password that
-// was changed is forgotten, and a copy of the memory is of no use elsewhere.
+// A verifier compares passwords with bcrypt hashes, a few at once, and remembers which were right and which were wrong: a build sends
+// the same one a thousand times, and each time would take 50 ms. What it remembers is an HMAC with a key of this process, over the
+// hash too: a password that was changed is forgotten, and a copy of the memory is of no use elsewhere. Who guesses cannot push
+// out what was right.
 type verifier struct {
-	key      []byte
-	verified *lru.Cache[struct{}]
-	running  singleflight.Group // of the same password at once
-	slots    chan struct{}
-	waiting  atomic.Int64
+	key     []byte
+	right   *lru.Cache[struct{}]
+	wrong   *lru.Cache[struct{}]
+	running singleflight.Group // of the same password at once
+	slots   chan struct{}
+	waiting atomic.Int64
 }
 
 // maxWaiting bounds the passwords that are being compared or wait for it.
 const maxWaiting = 200
 
 func newVerifier() *verifier {
+	cost := func(struct{}) int64 { return 0 }
 	v := &verifier{
-		key:      make([]byte, sha256.Size),
-		verified: lru.New(verifiedMemory, func(struct{}) int64 { return 0 }),
-		slots:    make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)), // the other half serves
+		key:   make([]byte, sha256.Size),
+		right: lru.New(verdictMemory, cost),
+		wrong: lru.New(verdictMemory, cost),
+		slots: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)), // the other half serves
 	}
 	rand.Read(v.key) // never fails
 	return v
 }
 
-func (v *verifier) verify(ctx context.Context, user, hash, password string, may func() error) (bool, error) {
+func (v *verifier) verify(ctx context.Context, user, hash, password string, may func() error) (ok, compared bool, err error) {
+	id := v.id(user, hash, password)
+	if _, ok := v.right.Get(id); ok {
+		return true, false, nil
+	}
+	if _, ok := v.wrong.Get(id); ok {
+		return false, false, nil
+	}
+	if err := may(); err != nil {
+		return false, false, err
+	}
+	if v.waiting.Load() >= maxWaiting {
+		return false, false, &goproxy.Unavailable{
+			Reason:     "too many passwords are being verified; tokens are verified at once (modhaven token create)",
+			RetryAfter: time.Second,
+		}
+	}
+	// The comparison is nobody's: the others that wait for it stay when one client leaves.
+	c := v.running.DoChan(id, func() (any, error) { return v.compare(id, hash, password) })
+	select {
+	case r := <-c:
+		ok, _ := r.Val.(bool)
+		return ok, true, r.Err
+	case <-ctx.Done():
+		return false, false, context.Cause(ctx)
+	}
+}
+
+// id names a password of a user with a hash.
+func (v *verifier) id(user, hash, password string) string {
 	mac := hmac.New(sha256.New, v.key)
 	for _, part := range []string{user, hash, password} {
 		mac.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
 		mac.Write([]byte(part))
 	}
-	id := string(mac.Sum(nil))
-	if _, ok := v.verified.Get(id); ok {
+	return string(mac.Sum(nil))
+}
+
+// compare compares when there is a slot, and remembers the verdict.
+func (v *verifier) compare(id, hash, password string) (bool, error) {
+	v.waiting.Add(1)
+	v.slots <- struct{}{}
+	defer func() { <-v.slots; v.waiting.Add(-1) }()
+	switch err := bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)); {
+	case err == nil:
+		v.right.Put(id, struct{}{})
 		return true, nil
-	}
-	if err := may(); err != nil {
+	case errors.Is(err, bcrypt.ErrMismatchedHashAndPassword):
+		v.wrong.Put(id, struct{}{})
+		return false, nil
+	default:
 		return false, err
-	}
-	if v.waiting.Load() >= maxWaiting {
-		return false, &goproxy.Unavailable{Reason: "too many passwords are being verified; tokens are verified at once (modhaven token create)", RetryAfter: time.Second}
-	}
-	// The comparison is nobody's: the others that wait for it stay when one client leaves.
-	c := v.running.DoChan(id, func() (any, error) {
-		v.waiting.Add(1)
-		v.slots <- struct{}{}
-		defer func() { <-v.slots; v.waiting.Add(-1) }()
-		err := bcrypt.CompareHashAndPassword([]byte(hash), []byte(password))
-		if err == nil {
-			v.verified.Put(id, struct{}{})
-		}
-		if errors.Is(err, bcrypt.ErrMismatchedHashAndPassword) {
-			return false, nil
-		}
-		return err == nil, err
-	})
-	select {
-	case r := <-c:
-		ok, _ := r.Val.(bool)
-		return ok, r.Err
-	case <-ctx.Done():
-		return false, context.Cause(ctx)
 	}
 }

@@ -53,11 +53,11 @@ func ParseLimit(text string) (Limit, error) {
 	return l, nil
 }
 
-// Of credentials that were wrong, and of passwords that take long to verify, from one address. A build that has the wrong
-// token makes two requests for each module and is told why; a guesser is slowed down.
+// Of different wrong passwords from one address. The same one again is no guess: a build that has a wrong one sends it twice for each
+// module. Tokens are not counted, since nobody guesses them.
 const (
-	guessRate  = 10
-	guessBurst = 1000
+	guessRate  = 0.5
+	guessBurst = 100
 )
 
 // bucketMemory holds some ten thousand buckets. One that is forgotten is full again: whoever has so many addresses is not slowed by
@@ -90,6 +90,14 @@ func (l *limiter) take(who string, now time.Time) error {
 	if wait := r.DelayFrom(now); wait > 0 {
 		r.CancelAt(now)
 		return &Limited{Who: who, After: wait}
+	}
+	return nil
+}
+
+// ready returns the error that take would return.
+func (l *limiter) ready(who string, now time.Time) error {
+	if have := l.bucket(who).TokensAt(now); have < 1 {
+		return &Limited{Who: who, After: time.Duration((1 - have) / l.limit.PerSecond * float64(time.Second))}
 	}
 	return nil
 }

@@ -52,22 +52,41 @@ func TestLimit(t *testing.T) {
 	}
 }
 
-// TestGuesses: wrong credentials are slowed down by address; right tokens from there are not.
+// TestGuesses: who guesses passwords is slowed down by address; right credentials that are known, and tokens, are not, nor is who
+// sends the same wrong one again.
 func TestGuesses(t *testing.T) {
 	s := newSetup(t, nil)
-	for range guessBurst {
-		if _, err := s.Check(bearer(s.after)); code(err) != 401 {
-			t.Fatal(err)
+	write(t, s.htpasswd, "alice:"+hashed(t, "a")+"\nbob:"+hashed(t, "b")+"\n")
+	s.clock.after(lookEvery)
+	check := func(r *http.Request, want int) {
+		t.Helper()
+		if _, err := s.Check(r); code(err) != want {
+			t.Errorf("%v, want %d", err, want)
 		}
 	}
-	for _, r := range []*http.Request{bearer(s.after), basic("alice", "wonder:land")} {
-		if _, err := s.Check(r); code(err) != 429 {
-			t.Errorf("%v, want 429", err)
-		}
+	check(basic("alice", "a"), 200)
+	for i := range guessBurst {
+		check(basic("alice", fmt.Sprint(i)), 401)
+		check(basic("alice", "0"), 401)
+		check(bearer(s.after), 401)
 	}
-	if _, err := s.Check(bearer(s.good)); err != nil {
-		t.Error(err)
+	check(basic("alice", "guess"), 429)
+	check(basic("nobody", "guess"), 429)
+	check(basic("bob", "b"), 429) // nobody knows yet that it is right
+	check(basic("alice", "a"), 200)
+	check(basic("alice", "0"), 401)
+	check(bearer(s.good), 200)
+	other := basic("bob", "b")
+	other.RemoteAddr = "198.51.100.1:1"
+	check(other, 200)
+	_, err := s.Check(basic("alice", "guess"))
+	var limited *Limited
+	if !errors.As(err, &limited) || limited.RetryAfter() != 2*time.Second {
+		t.Errorf("%v, want to be told to wait 2 s", err)
 	}
+	s.clock.after(limited.RetryAfter())
+	check(basic("alice", "guess"), 401)
+	check(basic("alice", "another"), 429)
 }
 
 func TestBucketsAreBounded(t *testing.T) {

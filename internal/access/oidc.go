@@ -47,9 +47,19 @@ func newIssuer(s Issuer, client *http.Client, log *slog.Logger, now func() time.
 	if client == nil {
 		client = &http.Client{Timeout: keysTimeout}
 	}
-	i := &issuer{Issuer: s, client: client, log: log, now: now}
+	safe := *client
+	safe.CheckRedirect = overTLS
+	i := &issuer{Issuer: s, client: &safe, log: log, now: now}
 	i.ctx, i.cancel = context.WithCancel(context.Background())
 	return i
+}
+
+// overTLS keeps redirects from leaving TLS: whoever can change the keys can make tokens.
+func overTLS(req *http.Request, via []*http.Request) error {
+	if req.URL.Scheme != "https" || len(via) > 5 {
+		return errors.New("it redirects to an address that is not https, or for ever")
+	}
+	return nil
 }
 
 func (i *issuer) close() {

@@ -19,7 +19,7 @@ const (
 type Rule struct {
 	Group    string // a group, KIND:NAME of one identity, Everyone or Anonymous
 	Patterns string // of module paths, with the syntax of GOPRIVATE
-	Hide     bool   // whether a refusal says that there is no such module
+	Hide     bool   // whether a refusal says that there is no such module; a client asks its next proxy then, with the name
 }
 
 // grants reports whether the rule is about id.
