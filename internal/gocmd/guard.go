@@ -2,7 +2,6 @@ package gocmd
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -35,10 +34,10 @@ type guard struct {
 	last   string           // the host connected to last
 }
 
-// errForbidden is why a connection was not made.
-type errForbidden struct{ ip netip.Addr }
+// errForbidden is why a connection was not tried.
+type errForbidden struct{ why string }
 
-func (e *errForbidden) Error() string { return fmt.Sprintf("its address is %v", e.ip) }
+func (e *errForbidden) Error() string { return e.why }
 
 func (f *Fetcher) newGuard(ctx context.Context) (*guard, error) {
 	var lc net.ListenConfig
@@ -142,7 +141,12 @@ func (g *guard) dialed(ctx context.Context, network, addr string) (net.Conn, err
 	if err != nil {
 		return nil, err
 	}
-	c, err := g.dial(ctx, network, addr)
+	var c net.Conn
+	if strings.HasPrefix(host, "-") || strings.ContainsAny(host, "=%/\\@ ") {
+		err = &errForbidden{"that is no name of a host"}
+	} else {
+		c, err = g.dial(ctx, network, addr)
+	}
 	g.mu.Lock()
 	g.last = host
 	switch {
@@ -219,10 +223,14 @@ func (f *Fetcher) dialChecked(ctx context.Context, network, addr string) (net.Co
 		if err != nil {
 			return err
 		}
-		if !permitted(ap.Addr().Unmap(), inside) {
-			return &errForbidden{ap.Addr().Unmap()}
+		switch ip := ap.Addr().Unmap(); {
+		case permitted(ip, inside):
+			return nil
+		case permitted(ip, true):
+			return &errForbidden{fmt.Sprintf("its address %v is one of the inside, and it is not configured as a host there", ip)}
+		default:
+			return &errForbidden{fmt.Sprintf("no host may have the address %v", ip)}
 		}
-		return nil
 	}}
 	return d.DialContext(ctx, network, addr)
 }
@@ -253,13 +261,4 @@ func hostMatches(patterns, host string) bool {
 		}
 	}
 	return false
-}
-
-// forbidden returns the reason where err is a connection that was not allowed.
-func forbidden(err error) *errForbidden {
-	var e *errForbidden
-	if errors.As(err, &e) {
-		return e
-	}
-	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/cgi"
@@ -42,6 +43,7 @@ type forge struct {
 	tb    testing.TB
 	root  string // bare repositories
 	srv   *httptest.Server
+	plain *httptest.Server // the same over http
 	ca    string
 	hang  net.Listener
 	hung  chan struct{} // a connection to hangHost
@@ -62,8 +64,12 @@ func newForge(tb testing.TB) *forge {
 	}
 	g := &forge{tb: tb, root: tb.TempDir(), hung: make(chan struct{}, 10)}
 	git := &cgi.Handler{Path: backend, Env: []string{"GIT_PROJECT_ROOT=" + g.root, "GIT_HTTP_EXPORT_ALL=1", "HOME=" + g.root}, Stderr: io.Discard}
-	g.srv = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { g.serve(w, r, git) }))
+	g.srv = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { g.serve(w, r, git) }))
+	g.srv.Config.ErrorLog = log.New(io.Discard, "", 0) // clients that leave
+	g.srv.StartTLS()
 	tb.Cleanup(g.srv.Close)
+	g.plain = httptest.NewServer(g.srv.Config.Handler)
+	tb.Cleanup(g.plain.Close)
 	g.ca = filepath.Join(tb.TempDir(), "ca.pem")
 	write(tb, g.ca, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: g.srv.Certificate().Raw})))
 	g.hang, err = net.Listen("tcp", "127.0.0.1:0")
@@ -142,6 +148,9 @@ func (g *forge) dial(f *Fetcher) func(context.Context, string, string) (net.Conn
 		var d net.Dialer
 		switch host {
 		case hostName:
+			if port == "80" {
+				return d.DialContext(ctx, network, g.plain.Listener.Addr().String())
+			}
 			return d.DialContext(ctx, network, g.srv.Listener.Addr().String())
 		case hangHost:
 			return d.DialContext(ctx, network, g.hang.Addr().String())
