@@ -69,8 +69,8 @@ func TestTogether(t *testing.T) {
 			}
 		}
 	}
-	if n := count(); n > 3 {
-		t.Errorf("%d commands with those for the files, want 3 at most", n)
+	if n := count(); n > 2 {
+		t.Errorf("%d commands with those for the files, want 2 at most", n)
 	}
 }
 

@@ -200,7 +200,7 @@ func TestHang(t *testing.T) {
 		<-g.hung
 		cancel()
 	}()
-	if _, err := read(f.List(ctx, hangHost+"/m")); err != context.Canceled { //nolint:errorlint // it is the context's own
+	if _, err := read(f.List(ctx, hangHost+"/m")); err != context.Canceled {
 		t.Errorf("after the client has left: %v", err)
 	}
 	// The work of one who has left ends without him.

@@ -149,8 +149,9 @@ func (u *until) Read(p []byte) (int, error) {
 	return u.r.Read(p)
 }
 
-// with calls use with the name of a file in the go command's cache, which stays there until use returns. What is not there is fetched, as far as the
-// need goes: an .info and a .mod come together, without the zip.
+// with calls use with the name of a file in the go command's cache, which stays there until use returns. Where there is no file of the needed kind, it
+// is fetched. A .mod does not cost a zip, since the go command reads many a .mod of modules that it builds nothing of. An .info does: who asks for
+// that wants the rest next, and another command would look for the repository and its tags again.
 func (f *Fetcher) with(ctx context.Context, file goproxy.File, need goproxy.Kind, use func(name string) error) error {
 	if err := checkFile(file); err != nil {
 		return err
@@ -161,11 +162,11 @@ func (f *Fetcher) with(ctx context.Context, file goproxy.File, need goproxy.Kind
 	wanted := file
 	wanted.Kind = need
 	if _, err := os.Stat(sh.file(wanted)); err != nil {
-		_, err := f.files.do(ctx, f, fmt.Sprint(wanted.Version, need == goproxy.Zip), func(ctx context.Context) (struct{}, error) {
-			if need == goproxy.Zip {
-				return struct{}{}, f.download(ctx, sh, file.Version)
+		_, err := f.files.do(ctx, f, fmt.Sprint(wanted.Version, need == goproxy.Mod), func(ctx context.Context) (struct{}, error) {
+			if need == goproxy.Mod {
+				return struct{}{}, f.look(ctx, sh, file.Version)
 			}
-			return struct{}{}, f.look(ctx, sh, file.Version)
+			return struct{}{}, f.download(ctx, sh, file.Version)
 		})
 		if err != nil && !exists(sh.file(wanted)) { // an .info counts, whatever became of the go.mod
 			return err

@@ -67,7 +67,6 @@ type Options struct {
 type Fetcher struct {
 	o       Options
 	goTool  string // absolute
-	version string // of the go command, "1.26.8"; "" where it did not say
 	dir     string // this process's own below Options.Dir
 	lock    *flock.Flock
 	env     []string // of every command, but for what is its own
@@ -76,7 +75,7 @@ type Fetcher struct {
 
 	turns   *semaphore.Weighted
 	shelves shelves
-	files   flights[struct{}] // by module, version and whether a zip is wanted
+	files   flights[struct{}] // by module, version and whether a .mod is enough
 	queries flights[[]byte]   // by module and query
 	surveys flights[survey]   // by module
 

@@ -45,7 +45,11 @@ func (f *Fetcher) run(ctx context.Context, sh *shelf, thing string, args ...stri
 	if err != nil {
 		return nil, unavailable(thing, err, "%v", err)
 	}
-	defer removeAll(scratch)
+	defer func() {
+		if err := removeAll(scratch); err != nil {
+			f.o.Log.WarnContext(ctx, "direct: temporary files stay on disk", "dir", scratch, "err", err)
+		}
+	}()
 	env := append(f.env[:len(f.env):len(f.env)], "GOMODCACHE="+sh.dir, "TMPDIR="+scratch, "TEMP="+scratch, "TMP="+scratch)
 	var net *guard
 	if f.guarded {

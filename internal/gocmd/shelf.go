@@ -18,10 +18,9 @@ import (
 type shelves struct {
 	dir string
 
-	mu      sync.Mutex
-	all     map[string]*shelf // by name
-	sweeps  bool              // one goroutine sweeps
-	removed int               // names the next in trash
+	mu     sync.Mutex
+	all    map[string]*shelf // by name
+	sweeps bool              // one goroutine sweeps
 }
 
 type shelf struct {
