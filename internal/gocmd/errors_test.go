@@ -2,6 +2,7 @@ package gocmd
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -142,6 +143,37 @@ func TestCredentials(t *testing.T) {
 	}
 }
 
+// TestSSH has git use the command that is configured for SSH, and what it says be understood.
+func TestSSH(t *testing.T) {
+	g := newForge(t)
+	r := g.repo("plain")
+	r.commit([]string{"v1.0.0"}, "go.mod", "module "+r.path()+"\n")
+	g.pages.Store("plain", r.path()+" git ssh://git@"+r.path()+".git")
+	ssh := filepath.Join(t.TempDir(), "ssh")
+	f := g.fetcher(Options{Env: []string{"GIT_SSH_COMMAND=" + ssh}})
+	script := func(text string) {
+		write(t, ssh, "#!/bin/sh\n"+text+"\n")
+		if err := os.Chmod(ssh, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for said, want := range map[string]failing{
+		"git@host: Permission denied (publickey).":           {want: "refused", says: []string{"SSH authentication failed"}},
+		"Host key verification failed.":                      {want: "unavailable", says: []string{"known_hosts"}},
+		"ERROR: Repository not found.":                       {want: "refused", says: []string{"no such repository, or"}},
+		"ssh: connect to host h port 22: Connection refused": {want: "unavailable", says: []string{"cannot be reached"}},
+	} {
+		script("echo '" + said + "' >&2; exit 255")
+		want.path = r.path()
+		_, err := read(f.List(t.Context(), r.path()))
+		wantError(t, f, "list", err, want)
+	}
+	script(`for last; do :; done; eval "$(echo "$last" | sed "s,'/,'` + g.root + `/,")"`) // the last argument is what to run there
+	if _, err := fetch(f, file(r.path(), "v1.0.0", goproxy.Zip)); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestNewerGo has the version and the go.mod of a module that needs a newer Go, and for its zip a reason.
 func TestNewerGo(t *testing.T) {
 	g := newForge(t)
@@ -207,30 +239,46 @@ func TestHang(t *testing.T) {
 	f.wg.Wait()
 	wantNoProcess(t, f)
 
-	f.o.Time = time.Second
 	g.pages.Store("stuck", hostName+"/stuck git https://"+hangHost+"/stuck.git")
-	_, err := read(f.List(t.Context(), hostName+"/stuck"))
-	wantError(t, f, "list", err, failing{path: hostName + "/stuck", want: "unavailable", says: []string{"not fetched within 1s", hangHost}})
+	stuck := failing{path: hostName + "/stuck", want: "unavailable", says: []string{"host " + hangHost + " has not answered for 1s"}}
+	f.patience = time.Second
+	_, err := read(f.List(t.Context(), stuck.path))
+	wantError(t, f, "list", err, stuck)
+
+	f.patience, f.o.Time = patience, time.Second
+	stuck.says = []string{"not fetched within 1s"}
+	_, err = read(f.List(t.Context(), stuck.path))
+	wantError(t, f, "list", err, stuck)
 	f.wg.Wait()
 	wantNoProcess(t, f)
 }
 
-// TestClose has Close end what runs.
+// TestClose has Close end what runs, and others not wait for a silent host's modules.
 func TestClose(t *testing.T) {
 	g := newForge(t)
+	r := g.repo("plain")
+	r.commit([]string{"v1.0.0"}, "go.mod", "module "+r.path()+"\n")
 	f := g.fetcher(Options{})
 	g.pages.Store("stuck", hostName+"/stuck git https://"+hangHost+"/stuck.git")
-	errs := make(chan error, 1)
-	go func() {
-		_, err := fetch(f, file(hostName+"/stuck", "v1.0.0", goproxy.Zip))
-		errs <- err
-	}()
+	const stuck = 8
+	errs := make(chan error, stuck)
+	for i := range stuck {
+		go func() {
+			_, err := fetch(f, file(hostName+"/stuck", fmt.Sprintf("v1.0.%d", i), goproxy.Zip))
+			errs <- err
+		}()
+	}
 	<-g.hung
+	if _, err := fetch(f, file(r.path(), "v1.0.0", goproxy.Zip)); err != nil {
+		t.Error(err)
+	}
 	if err := f.Close(); err != nil {
 		t.Error(err)
 	}
-	if err := <-errs; kind(err) != "unavailable" || !strings.Contains(err.Error(), "stopping") {
-		t.Errorf("got %v", err)
+	for range stuck {
+		if err := <-errs; kind(err) != "unavailable" || !strings.Contains(err.Error(), "stopping") {
+			t.Errorf("got %v", err)
+		}
 	}
 	wantNoProcess(t, f)
 	if _, err := read(f.List(t.Context(), hostName+"/stuck")); kind(err) != "unavailable" {
