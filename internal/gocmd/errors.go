@@ -170,7 +170,7 @@ func withoutRemote(said string) string {
 	return own.String()
 }
 
-var address = has(`[a-z+]+://[^\s'"]+`)
+var address = has(`[a-z+]+://[^\s'"]*[^\s'":]`)
 
 // withoutNames takes out of what was said the addresses and paths, whose parts may be called as a trouble is.
 func withoutNames(thing, said string) string {
@@ -196,7 +196,7 @@ func (f *Fetcher) clean(thing, said string) (words []string) {
 	for line := range strings.Lines(said) {
 		line = strings.TrimSpace(strings.Map(printable, line))
 		line = strings.TrimPrefix(strings.TrimPrefix(line, "go: "), "module ")
-		for _, known := range []string{thing + ": ", cutQuery(thing) + "@latest: "} {
+		for _, known := range []string{thing + ": ", cutQuery(thing) + "@latest: ", cutQuery(thing) + ": "} {
 			line = strings.TrimPrefix(line, known)
 		}
 		if line == "" || strings.HasPrefix(line, "Confirm the import path") || strings.HasPrefix(line, "If this is a private repository") {

@@ -32,6 +32,17 @@ func failings() []failing {
 		{"private address", innerHost + "/m", "", "refused", []string{innerHost + " is not connected to: its address 10.1.2.3 is one of the inside"}},
 		{"metadata", hostName + "/meta", "git https://169.254.169.254/latest", "refused", []string{"no host may have the address 169.254.169.254"}},
 		{"loopback", hostName + "/loop", "git https://127.0.0.1:8443/x", "refused", []string{"its address 127.0.0.1 is one of the inside"}},
+		{"localhost", hostName + "/local", "git https://localhost:8443/x", "refused", []string{"localhost is not connected to"}},
+		{"page in trouble", hostName + "/code503", "", "unavailable", []string{"its host is in trouble"}},
+		{"repository in trouble", hostName + "/away5", "git https://" + hostName + "/code500/x.git", "unavailable", []string{"its host is in trouble"}},
+		{"page limited", hostName + "/code429", "", "unavailable", []string{"limits requests"}},
+		{"repository limited", hostName + "/away429", "git https://" + hostName + "/code429/x.git", "unavailable", []string{"limits requests"}},
+		{"page forbidden", hostName + "/code403", "", "refused", []string{"forbids"}},
+		{"repository forbidden", hostName + "/away403", "git https://" + hostName + "/code403/x.git", "refused", []string{"forbids"}},
+		{"page gone", hostName + "/code410", "", "absent", nil},
+		{"page without a tag", hostName + "/code200", "", "absent", []string{"no go-import meta tags"}},
+		{"page with credentials", hostName + "/" + privateDir + "/x", "", "refused", []string{"authentication failed for " + hostName}},
+		{"repository with a password", hostName + "/leak", "git https://user:pass-word1@" + hostName + "/" + privateDir + "/x.git", "refused", []string{"authentication failed for " + hostName}},
 		{"file", hostName + "/file", "git file:///etc", "refused", []string{"file"}},
 		{"ext", hostName + "/ext", "git ext::sh", "refused", nil},
 		{"ext with a host", hostName + "/ext2", "git ext://sh/x", "refused", []string{"ext"}},
@@ -48,7 +59,10 @@ func failings() []failing {
 // TestFailures has the true kind of error, with a short reason, for a list, a revision and a file.
 func TestFailures(t *testing.T) {
 	g := newForge(t)
-	f := g.fetcher(Options{Env: []string{"GIT_TRACE=0"}})
+	f := g.fetcher(Options{})
+	for _, code := range []int{200, 403, 410, 429, 500, 503} {
+		g.codes.Store(fmt.Sprintf("code%d", code), code)
+	}
 	for _, x := range failings() {
 		t.Run(x.name, func(t *testing.T) {
 			if x.page != "" {
@@ -202,6 +216,24 @@ func TestNoGit(t *testing.T) {
 	f := g.fetcher(Options{Env: []string{"PATH=" + t.TempDir()}})
 	_, err := read(f.List(t.Context(), r.path()))
 	wantError(t, f, "list", err, failing{path: r.path(), want: "unavailable", says: []string{"git is not installed on the server; install it"}})
+}
+
+func TestClean(t *testing.T) {
+	f := &Fetcher{dir: "/state/direct/0"}
+	const thing = "example.com/m@v1.0.0"
+	for said, want := range map[string]string{
+		"": "the go command failed and does not say why",
+		"go: module example.com/m: git ls-remote -q origin in /state/direct/0/kept/x: exit status 128:\n\tfatal: no\nConfirm the import path was entered correctly.": "fatal: no",
+		"go: example.com/m@v1.0.0: cannot read /state/direct/0/kept/x":        "cannot read DIR/kept/x",
+		"fetch https://user:secret@example.com/a and ssh://git@example.com/b": "fetch https://example.com/a and ssh://example.com/b",
+		"a\x1b[31mb\x00c":             "a [31mb c",
+		strings.Repeat("line\n", 100): strings.TrimSuffix(strings.Repeat("line\n", maxWords), "\n"),
+		strings.Repeat("é", maxLine):  strings.Repeat("é", maxLine/2) + "…",
+	} {
+		if got := strings.Join(f.clean(thing, said), "\n"); got != want {
+			t.Errorf("%.200q: got %q, want %q", said, got, want)
+		}
+	}
 }
 
 func TestNoGo(t *testing.T) {

@@ -216,7 +216,9 @@ func (f *Fetcher) prepare() error {
 
 // Close kills the commands that run and waits for their end. Calls that wait get an error; clones stay for the next process.
 func (f *Fetcher) Close() error {
+	f.shelves.mu.Lock() // so that no sweep starts any more
 	f.end()
+	f.shelves.mu.Unlock()
 	f.files.close()
 	f.queries.close()
 	f.surveys.close()

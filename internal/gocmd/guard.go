@@ -267,7 +267,7 @@ func (f *Fetcher) dialChecked(ctx context.Context, network, addr string) (net.Co
 		case permitted(ip, inside):
 			return nil
 		case permitted(ip, true):
-			return &errForbidden{fmt.Sprintf("its address %v is one of the inside, and it is not configured as a host there", ip)}
+			return &errForbidden{fmt.Sprintf("its address %v is one of the inside; if it is a host of yours, configure it as private", ip)}
 		default:
 			return &errForbidden{fmt.Sprintf("no host may have the address %v", ip)}
 		}

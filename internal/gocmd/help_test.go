@@ -48,6 +48,7 @@ type forge struct {
 	hang  net.Listener
 	hung  chan struct{} // a connection to hangHost
 	pages sync.Map      // path without slash in front → content of the go-import tag
+	codes sync.Map      // path without slash in front → status of every answer
 	asked atomic.Int64  // git requests
 	clock int           // of commits
 }
@@ -99,6 +100,11 @@ func (g *forge) serve(w http.ResponseWriter, r *http.Request, git http.Handler) 
 			http.Error(w, "who are you?", http.StatusUnauthorized)
 			return
 		}
+	}
+	first, _, _ := strings.Cut(path, "/")
+	if code, ok := g.codes.Load(first); ok {
+		http.Error(w, "unknown revision of a 404 Not Found", code.(int))
+		return
 	}
 	if r.URL.Query().Get("go-get") != "1" {
 		g.asked.Add(1)
@@ -158,6 +164,8 @@ func (g *forge) dial(f *Fetcher) func(context.Context, string, string) (net.Conn
 			return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
 		case downHost:
 			return nil, &net.OpError{Op: "dial", Net: network, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+		case "localhost":
+			return f.dialChecked(ctx, network, addr)
 		case innerHost:
 			return f.dialChecked(ctx, network, net.JoinHostPort("10.1.2.3", port))
 		}
