@@ -21,8 +21,9 @@ var proxies = []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "h
 var gitConfig = [][2]string{
 	{"gc.autoDetach", "false"}, // else it leaves the process group and outlives the command
 	{"maintenance.autoDetach", "false"},
-	{"http.lowSpeedLimit", "1"}, // bytes a second, for
-	{"http.lowSpeedTime", "60"}, // so many seconds: a silent server
+	{"http.version", "HTTP/1.1"}, // a guard tells from it who waits for whom
+	{"http.lowSpeedLimit", "1"},  // bytes a second, for
+	{"http.lowSpeedTime", "60"},  // so many seconds: a silent server
 }
 
 // environment returns what all commands have in common, and whether their connections go through a guard: they do where no proxy is configured.
@@ -40,6 +41,7 @@ func environment(o Options, dir string) (env []string, guarded bool) {
 	}
 	env = append(env,
 		"LC_ALL=C", "HOME="+home, "USERPROFILE="+home, "XDG_CONFIG_HOME="+filepath.Join(home, ".config"),
+		"GODEBUG=http2client=0", // as http.version of gitConfig
 		"GOAUTH=off", "GIT_TERMINAL_PROMPT=0", "GCM_INTERACTIVE=never", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL="+os.DevNull,
 		"GIT_ALLOW_PROTOCOL="+protocols, "GIT_LFS_SKIP_SMUDGE=1", "HGRCPATH=",
 		// The user's own keys and configuration are not the server's: ssh finds them without HOME.

@@ -35,13 +35,14 @@ type sign struct {
 var signs = []sign{
 	{has(`requires go >= (\S+) \(running go ([^;)]+)`), passing,
 		"its go.mod needs Go $1; the go command of this server is $2 and makes no zip of it: install Go $1 or newer here"},
+	{has(`(?:^|: )unknown revision \S+\s*$`), absent, ""}, // a revision may have any name
 	{has(`exec: "([\w.-]+)": executable file not found`), passing, "$1 is not installed on the server; install it"},
 	{has(`(?i)no space left on device|disk quota exceeded`), passing, "the server's disk is full"},
 	{has(`GOVCS disallows using (\S+)`), refusal, "the server may not use $1 for it (GOVCS)"},
 	{has(`file scheme disallowed`), refusal, "its go-import tag names a file of the server"},
 	{has(`transport '([^']*)' not allowed`), refusal, "its repository would be fetched by $1, which is not allowed; https and ssh are"},
 	{has(`(?i)insecure (?:URL|protocol|scheme|repository)`), refusal, "it would be fetched over an insecure connection"},
-	{has(`invalid repo root|strange hostname|leading (?:dash|hyphen)|unknown vcs|no scheme in|unknown scheme`), refusal, "its go-import tag names no repository that may be fetched"},
+	{has(`invalid repo root|strange hostname|must not be local directory|bad/illegal format|leading (?:dash|hyphen)|unknown vcs|no scheme in|unknown scheme`), refusal, "its go-import tag names no repository that may be fetched"},
 	{has(`could not read (?:Username|Password)|Authentication failed|terminal prompts disabled|returned error: 401|401 Unauthorized`), refusal, "authentication"},
 	{has(`Permission denied \(|Too many authentication failures`), refusal, "SSH authentication failed: no key is configured, or it was refused (GIT_SSH_COMMAND)"},
 	{has(`Host key verification failed`), passing, "the SSH host key is not known to the server; configure a known_hosts file (GIT_SSH_COMMAND)"},
@@ -72,7 +73,7 @@ func (f *Fetcher) judge(thing, said string, out *output) error {
 			return unreachable(thing, host, err)
 		}
 	}
-	own := withoutRemote(said)
+	own := withoutNames(thing, withoutRemote(said))
 	for _, s := range signs {
 		at := s.text.FindStringSubmatchIndex(own)
 		if at == nil {
@@ -80,7 +81,7 @@ func (f *Fetcher) judge(thing, said string, out *output) error {
 		}
 		why := string(s.text.ExpandString(nil, s.why, own, at))
 		if why == "authentication" {
-			return &goproxy.Refused{Status: http.StatusForbidden, Reason: thing + ": " + f.unauthenticated(own), From: From}
+			return &goproxy.Refused{Status: http.StatusForbidden, Reason: thing + ": " + f.unauthenticated(said), From: From}
 		}
 		return verdictError(s.is, thing, why, words)
 	}
@@ -104,8 +105,9 @@ func verdictError(is verdict, thing, why string, words []string) error {
 
 // unreachable returns the error of a host that the guard did not connect to.
 func unreachable(thing, host string, err error) error {
-	if e := forbidden(err); e != nil {
-		return refused(thing, "%s is not connected to: %v, which only hosts of the inside may have, and link-local addresses none", host, e)
+	var bad *errForbidden
+	if errors.As(err, &bad) {
+		return refused(thing, "%s is not connected to: %v", host, bad)
 	}
 	why := err.Error()
 	var dns *net.DNSError
@@ -168,6 +170,14 @@ func withoutRemote(said string) string {
 	return own.String()
 }
 
+var address = has(`[a-z+]+://[^\s'"]*[^\s'":]`)
+
+// withoutNames takes out of what was said the addresses and paths, whose parts may be called as a trouble is.
+func withoutNames(thing, said string) string {
+	host, _, _ := strings.Cut(cutQuery(thing), "/")
+	return has(regexp.QuoteMeta(host)+`/[\w./~!+-]*`).ReplaceAllString(address.ReplaceAllString(said, "URL"), "PATH")
+}
+
 const (
 	maxWords = 6   // lines, under one of why
 	maxLine  = 300 // bytes
@@ -175,18 +185,18 @@ const (
 
 var (
 	userinfo = has(`([a-zA-Z][a-zA-Z0-9+.-]*://)[^/@\s'"]*@`)
-	ranIn    = has(`\b(git|hg|svn|fossil|bzr)\b[^:\n]*? in \S+: exit status \d+:?`)
+	ranIn    = has(`(^|\s)(?:git|hg|svn|fossil|bzr) .*? in \S+: exit status \d+:\s*`)
 )
 
 // clean returns the lines of what the tools said that help, without credentials, control characters and names of the server's own directories.
 func (f *Fetcher) clean(thing, said string) (words []string) {
 	said = userinfo.ReplaceAllString(said, "$1")
-	said = ranIn.ReplaceAllString(said, "$1:")
+	said = ranIn.ReplaceAllString(said, "$1")
 	said = strings.ReplaceAll(said, f.dir, "DIR")
 	for line := range strings.Lines(said) {
 		line = strings.TrimSpace(strings.Map(printable, line))
 		line = strings.TrimPrefix(strings.TrimPrefix(line, "go: "), "module ")
-		for _, known := range []string{thing + ": ", cutQuery(thing) + ": "} {
+		for _, known := range []string{thing + ": ", cutQuery(thing) + "@latest: ", cutQuery(thing) + ": "} {
 			line = strings.TrimPrefix(line, known)
 		}
 		if line == "" || strings.HasPrefix(line, "Confirm the import path") || strings.HasPrefix(line, "If this is a private repository") {

@@ -32,6 +32,8 @@ type listed struct {
 	Versions  []string
 	Retracted []string
 	Error     *struct{ Err string }
+
+	err error // what Error means
 }
 
 // List implements goproxy.Fetcher: the tags that are versions, retracted ones too, one a line. A module that has no tag has an empty list.
@@ -147,8 +149,9 @@ func (u *until) Read(p []byte) (int, error) {
 	return u.r.Read(p)
 }
 
-// with calls use with the name of a file in the go command's cache, which stays there until use returns. What is not there is fetched, as far as the
-// need goes: an .info and a .mod come together, without the zip.
+// with calls use with the name of a file in the go command's cache, which stays there until use returns. Where there is no file of the needed kind, it
+// is fetched. A .mod does not cost a zip, since the go command reads many a .mod of modules that it builds nothing of. An .info does: who asks for
+// that wants the rest next, and another command would look for the repository and its tags again.
 func (f *Fetcher) with(ctx context.Context, file goproxy.File, need goproxy.Kind, use func(name string) error) error {
 	if err := checkFile(file); err != nil {
 		return err
@@ -159,11 +162,11 @@ func (f *Fetcher) with(ctx context.Context, file goproxy.File, need goproxy.Kind
 	wanted := file
 	wanted.Kind = need
 	if _, err := os.Stat(sh.file(wanted)); err != nil {
-		_, err := f.files.do(ctx, f, fmt.Sprint(wanted.Version, need == goproxy.Zip), func(ctx context.Context) (struct{}, error) {
-			if need == goproxy.Zip {
-				return struct{}{}, f.download(ctx, sh, file.Version)
+		_, err := f.files.do(ctx, f, fmt.Sprint(wanted.Version, need == goproxy.Mod), func(ctx context.Context) (struct{}, error) {
+			if need == goproxy.Mod {
+				return struct{}{}, f.look(ctx, sh, file.Version)
 			}
-			return struct{}{}, f.look(ctx, sh, file.Version)
+			return struct{}{}, f.download(ctx, sh, file.Version)
 		})
 		if err != nil && !exists(sh.file(wanted)) { // an .info counts, whatever became of the go.mod
 			return err
@@ -183,8 +186,8 @@ func (f *Fetcher) look(ctx context.Context, sh *shelf, m module.Version) error {
 	switch {
 	case err != nil:
 		return err
-	case l.Error != nil:
-		return f.judge(m.String(), l.Error.Err, nil)
+	case l.err != nil:
+		return l.err
 	case !exists(sh.file(goproxy.File{Version: m, Kind: goproxy.Mod})):
 		return f.download(ctx, sh, m) // it says why there is no go.mod
 	}
@@ -215,9 +218,8 @@ func (f *Fetcher) download(ctx context.Context, sh *shelf, m module.Version) err
 	return f.judge(m.String(), "the go command made no zip and does not say why", out)
 }
 
-// list runs "go list -m" for one version or query. An Error in what it prints is not an error here.
-func (f *Fetcher) list(ctx context.Context, sh *shelf, thing, path, query string, flags ...string) (listed, error) {
-	var l listed
+// list runs "go list -m" for one version or query. An Error in what it prints is left to the caller, since other fields may be filled beside it.
+func (f *Fetcher) list(ctx context.Context, sh *shelf, thing, path, query string, flags ...string) (l listed, err error) {
 	args := append([]string{"list", "-m", "-e", "-json"}, flags...)
 	out, err := f.run(ctx, sh, thing, append(args, "--", path+"@"+query)...)
 	if err != nil {
@@ -226,10 +228,8 @@ func (f *Fetcher) list(ctx context.Context, sh *shelf, thing, path, query string
 	if err := json.Unmarshal(out.stdout, &l); err != nil {
 		return l, f.judge(thing, string(out.stderr), out)
 	}
-	if l.Error != nil && out.net != nil { // the guard knows better why
-		if err := f.judge(thing, l.Error.Err, out); !errors.As(err, new(*goproxy.NotFound)) {
-			return l, err
-		}
+	if l.Error != nil {
+		l.err = f.judge(thing, l.Error.Err, out)
 	}
 	return l, nil
 }
@@ -243,8 +243,8 @@ func (f *Fetcher) resolve(ctx context.Context, path, query string) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
-	if l.Error != nil {
-		return nil, f.judge(thing, l.Error.Err, nil)
+	if l.err != nil {
+		return nil, l.err
 	}
 	return sh.info(path, l.Version)
 }
@@ -264,8 +264,8 @@ func (f *Fetcher) explore(ctx context.Context, path string) (s survey, err error
 	if err != nil {
 		return s, err
 	}
-	if l.Error != nil && len(l.Versions) == 0 {
-		return s, f.judge(path, l.Error.Err, nil)
+	if l.err != nil && len(l.Versions) == 0 {
+		return s, l.err
 	}
 	var list strings.Builder
 	for _, v := range l.Versions {
@@ -273,10 +273,10 @@ func (f *Fetcher) explore(ctx context.Context, path string) (s survey, err error
 	}
 	s.list, s.listErr = goproxy.CleanList([]byte(list.String()), path)
 	switch {
-	case l.Error != nil:
-		s.latestErr = f.judge(path+"@latest", l.Error.Err, nil)
-	case len(l.Retracted) > 0: // with -retracted "latest" may be such a version, without it is not
+	case len(l.Retracted) > 0, l.err != nil && goproxy.Fits(path, l.Version): // with -retracted "latest" may be such a version, without it is not
 		s.latest, s.latestErr = f.resolve(ctx, path, "latest")
+	case l.err != nil:
+		s.latestErr = l.err
 	default:
 		s.latest, s.latestErr = sh.info(path, l.Version)
 	}

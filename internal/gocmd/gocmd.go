@@ -38,9 +38,10 @@ type Options struct {
 	// Dir holds the kept clones and what the go command caches. It is made where it is missing, must not lie in a Go
 	// module, and may be used by several processes: each takes a numbered directory in it.
 	Dir string
-	// Concurrent is how many go commands run at once; default 4. Others wait for their turn.
+	// Concurrent is how many go commands run at once; default 4. Others wait for their turn. Modules whose paths begin with the same two elements
+	// get half of the turns at most.
 	Concurrent int64
-	// Time is the longest that a command may run; default 10 minutes.
+	// Time is the longest that a command may run; default 10 minutes. One that waits for a silent host is killed after a minute.
 	Time time.Duration
 	// Disk is how many bytes may be kept in a process's directory; default 10 GiB. Where there is more, what was not used for longest
 	// and is not in use goes first. A command that needs more for itself is killed.
@@ -67,16 +68,17 @@ type Options struct {
 type Fetcher struct {
 	o       Options
 	goTool  string // absolute
-	version string // of the go command, "1.26.8"; "" where it did not say
 	dir     string // this process's own below Options.Dir
 	lock    *flock.Flock
 	env     []string // of every command, but for what is its own
 	guarded bool     // connections go through a guard
 	dial    func(ctx context.Context, network, addr string) (net.Conn, error)
 
+	patience time.Duration // with a silent host
+
 	turns   *semaphore.Weighted
 	shelves shelves
-	files   flights[struct{}] // by module, version and whether a zip is wanted
+	files   flights[struct{}] // by module, version and whether a .mod is enough
 	queries flights[[]byte]   // by module and query
 	surveys flights[survey]   // by module
 
@@ -107,7 +109,8 @@ func New(o Options) (*Fetcher, error) {
 	if mod := moduleAbove(dir); mod != "" {
 		return nil, fmt.Errorf("%s: lies in the Go module of %s, whose go.mod would decide what is fetched; choose a directory outside of it", dir, mod)
 	}
-	f := &Fetcher{o: o, goTool: tool, turns: semaphore.NewWeighted(o.Concurrent)}
+	f := &Fetcher{o: o, goTool: tool, turns: semaphore.NewWeighted(o.Concurrent), patience: patience}
+	f.shelves.turns = (o.Concurrent + 1) / 2
 	f.surveys.keep = remember
 	if err := f.take(dir); err != nil {
 		return nil, err
@@ -213,7 +216,9 @@ func (f *Fetcher) prepare() error {
 
 // Close kills the commands that run and waits for their end. Calls that wait get an error; clones stay for the next process.
 func (f *Fetcher) Close() error {
+	f.shelves.mu.Lock() // so that no sweep starts any more
 	f.end()
+	f.shelves.mu.Unlock()
 	f.files.close()
 	f.queries.close()
 	f.surveys.close()

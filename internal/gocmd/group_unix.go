@@ -14,7 +14,7 @@ func ownGroup(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: t
 // killGroup kills what is left of the group that p started.
 func killGroup(p *os.Process) error {
 	err := syscall.Kill(-p.Pid, syscall.SIGKILL)
-	if err == syscall.ESRCH { //nolint:errorlint // an errno of the system call itself
+	if err == syscall.ESRCH {
 		return os.ErrProcessDone
 	}
 	return err

@@ -2,7 +2,6 @@ package gocmd
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -11,14 +10,19 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/modhaven/modhaven/internal/goproxy"
 )
 
-// dialTimeout is how long a connection may take to be made.
-const dialTimeout = 20 * time.Second
+const (
+	// dialTimeout is how long a connection may take to be made.
+	dialTimeout = 20 * time.Second
+	// patience is how long a host may be silent after it was asked. One that prepares much says so every five seconds (git's uploadpack.keepAlive).
+	patience = time.Minute
+)
 
 // A guard is the proxy on loopback that a command and its tools connect through. It connects to no address that the host may not have, which
 // it sees after names are resolved, and it remembers what could not be reached.
@@ -31,14 +35,14 @@ type guard struct {
 	mu     sync.Mutex
 	closed bool
 	conns  map[net.Conn]bool
+	lines  map[*line]bool   // open tunnels
 	failed map[string]error // by host
-	last   string           // the host connected to last
 }
 
-// errForbidden is why a connection was not made.
-type errForbidden struct{ ip netip.Addr }
+// errForbidden is why a connection was not tried.
+type errForbidden struct{ why string }
 
-func (e *errForbidden) Error() string { return fmt.Sprintf("its address is %v", e.ip) }
+func (e *errForbidden) Error() string { return e.why }
 
 func (f *Fetcher) newGuard(ctx context.Context) (*guard, error) {
 	var lc net.ListenConfig
@@ -46,10 +50,10 @@ func (f *Fetcher) newGuard(ctx context.Context) (*guard, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &guard{addr: ln.Addr().String(), dial: f.dial, conns: map[net.Conn]bool{}, failed: map[string]error{}}
+	g := &guard{addr: ln.Addr().String(), dial: f.dial, conns: map[net.Conn]bool{}, lines: map[*line]bool{}, failed: map[string]error{}}
 	plain := &httputil.ReverseProxy{
 		Rewrite:   func(*httputil.ProxyRequest) {},
-		Transport: &http.Transport{DialContext: g.dialed, DisableKeepAlives: true},
+		Transport: &http.Transport{DialContext: g.dialed, DisableKeepAlives: true, ResponseHeaderTimeout: patience},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
 			http.Error(w, err.Error(), http.StatusBadGateway)
 		},
@@ -121,9 +125,58 @@ func (g *guard) connect(w http.ResponseWriter, r *http.Request) {
 		g.drop(from, to)
 		return
 	}
-	g.tunnel.Go(func() { copyAndClose(to, buffered) })
-	copyAndClose(from, to)
+	l := g.open(r.Host)
+	g.tunnel.Go(func() { copyAndClose(to, heard{buffered, func() { l.asked.Store(time.Now().UnixNano()) }}) })
+	copyAndClose(from, heard{to, func() { l.asked.Store(0) }})
+	g.hangUp(l)
 	g.drop(from, to)
+}
+
+// A line is a tunnel. HTTP/1.1 goes through it, so that who spoke last says who waits.
+type line struct {
+	host  string
+	asked atomic.Int64 // when the client spoke, where it was the last to; else 0
+}
+
+// heard is a reader that tells when something was read.
+type heard struct {
+	r    io.Reader
+	tell func()
+}
+
+func (h heard) Read(p []byte) (int, error) {
+	n, err := h.r.Read(p)
+	if n > 0 {
+		h.tell()
+	}
+	return n, err
+}
+
+func (g *guard) open(addr string) *line {
+	l := &line{}
+	l.host, _, _ = net.SplitHostPort(addr)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.lines[l] = true
+	return l
+}
+
+func (g *guard) hangUp(l *line) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.lines, l)
+}
+
+// silent returns a host that has not said anything for as long since it was asked, "" where there is none.
+func (g *guard) silent(patience time.Duration) string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for l := range g.lines {
+		if at := l.asked.Load(); at != 0 && time.Since(time.Unix(0, at)) > patience {
+			return l.host
+		}
+	}
+	return ""
 }
 
 // copyAndClose says the end of what it copied on.
@@ -142,9 +195,13 @@ func (g *guard) dialed(ctx context.Context, network, addr string) (net.Conn, err
 	if err != nil {
 		return nil, err
 	}
-	c, err := g.dial(ctx, network, addr)
+	var c net.Conn
+	if strings.HasPrefix(host, "-") || strings.ContainsAny(host, "=%/\\@ ") {
+		err = &errForbidden{"that is no name of a host"}
+	} else {
+		c, err = g.dial(ctx, network, addr)
+	}
 	g.mu.Lock()
-	g.last = host
 	switch {
 	case err != nil && ctx.Err() == nil:
 		g.failed[host] = err
@@ -194,19 +251,6 @@ func (g *guard) failure(text string) (host string, err error) {
 	return "", nil
 }
 
-// silent says which host a command that took too long has probably waited for.
-func silent(g *guard) string {
-	if g == nil {
-		return "a host may be silent"
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.last == "" {
-		return "no host was connected to"
-	}
-	return g.last + " was connected to last and may be silent or slow"
-}
-
 // dialChecked connects to addresses that the host may have.
 func (f *Fetcher) dialChecked(ctx context.Context, network, addr string) (net.Conn, error) {
 	host, _, err := net.SplitHostPort(addr)
@@ -219,10 +263,14 @@ func (f *Fetcher) dialChecked(ctx context.Context, network, addr string) (net.Co
 		if err != nil {
 			return err
 		}
-		if !permitted(ap.Addr().Unmap(), inside) {
-			return &errForbidden{ap.Addr().Unmap()}
+		switch ip := ap.Addr().Unmap(); {
+		case permitted(ip, inside):
+			return nil
+		case permitted(ip, true):
+			return &errForbidden{fmt.Sprintf("its address %v is one of the inside; if it is a host of yours, configure it as private", ip)}
+		default:
+			return &errForbidden{fmt.Sprintf("no host may have the address %v", ip)}
 		}
-		return nil
 	}}
 	return d.DialContext(ctx, network, addr)
 }
@@ -253,13 +301,4 @@ func hostMatches(patterns, host string) bool {
 		}
 	}
 	return false
-}
-
-// forbidden returns the reason where err is a connection that was not allowed.
-func forbidden(err error) *errForbidden {
-	var e *errForbidden
-	if errors.As(err, &e) {
-		return e
-	}
-	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/cgi"
@@ -42,10 +43,12 @@ type forge struct {
 	tb    testing.TB
 	root  string // bare repositories
 	srv   *httptest.Server
+	plain *httptest.Server // the same over http
 	ca    string
 	hang  net.Listener
 	hung  chan struct{} // a connection to hangHost
 	pages sync.Map      // path without slash in front → content of the go-import tag
+	codes sync.Map      // path without slash in front → status of every answer
 	asked atomic.Int64  // git requests
 	clock int           // of commits
 }
@@ -62,8 +65,12 @@ func newForge(tb testing.TB) *forge {
 	}
 	g := &forge{tb: tb, root: tb.TempDir(), hung: make(chan struct{}, 10)}
 	git := &cgi.Handler{Path: backend, Env: []string{"GIT_PROJECT_ROOT=" + g.root, "GIT_HTTP_EXPORT_ALL=1", "HOME=" + g.root}, Stderr: io.Discard}
-	g.srv = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { g.serve(w, r, git) }))
+	g.srv = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { g.serve(w, r, git) }))
+	g.srv.Config.ErrorLog = log.New(io.Discard, "", 0) // clients that leave
+	g.srv.StartTLS()
 	tb.Cleanup(g.srv.Close)
+	g.plain = httptest.NewServer(g.srv.Config.Handler)
+	tb.Cleanup(g.plain.Close)
 	g.ca = filepath.Join(tb.TempDir(), "ca.pem")
 	write(tb, g.ca, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: g.srv.Certificate().Raw})))
 	g.hang, err = net.Listen("tcp", "127.0.0.1:0")
@@ -93,6 +100,11 @@ func (g *forge) serve(w http.ResponseWriter, r *http.Request, git http.Handler) 
 			http.Error(w, "who are you?", http.StatusUnauthorized)
 			return
 		}
+	}
+	first, _, _ := strings.Cut(path, "/")
+	if code, ok := g.codes.Load(first); ok {
+		http.Error(w, "unknown revision of a 404 Not Found", code.(int))
+		return
 	}
 	if r.URL.Query().Get("go-get") != "1" {
 		g.asked.Add(1)
@@ -142,6 +154,9 @@ func (g *forge) dial(f *Fetcher) func(context.Context, string, string) (net.Conn
 		var d net.Dialer
 		switch host {
 		case hostName:
+			if port == "80" {
+				return d.DialContext(ctx, network, g.plain.Listener.Addr().String())
+			}
 			return d.DialContext(ctx, network, g.srv.Listener.Addr().String())
 		case hangHost:
 			return d.DialContext(ctx, network, g.hang.Addr().String())
@@ -149,6 +164,8 @@ func (g *forge) dial(f *Fetcher) func(context.Context, string, string) (net.Conn
 			return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
 		case downHost:
 			return nil, &net.OpError{Op: "dial", Net: network, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+		case "localhost":
+			return f.dialChecked(ctx, network, addr)
 		case innerHost:
 			return f.dialChecked(ctx, network, net.JoinHostPort("10.1.2.3", port))
 		}

@@ -10,14 +10,16 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/modhaven/modhaven/internal/goproxy"
 )
 
 const (
 	maxStdout = 8 << 20  // a list of some 300,000 versions
 	maxStderr = 64 << 10 // what is wrong is said in the first lines
-	// diskPeriod is how often the disk that a running command uses is measured.
-	diskPeriod = 2 * time.Second
+	// watchPeriod is how often a running command is looked at: the disk that it uses, the hosts that it waits for.
+	watchPeriod = 2 * time.Second
 	// waitDelay is how long output is waited for after the command is gone: a tool that left the group may hold it open.
 	waitDelay = 5 * time.Second
 )
@@ -35,17 +37,28 @@ var (
 	errDisk = errors.New("needs too much disk")
 )
 
+// errSilent is the host that a command waited for in vain.
+type errSilent struct{ host string }
+
+func (e *errSilent) Error() string { return e.host + " is silent" }
+
 // run runs a go command for thing, when it is its turn. A command that fails is no error, but one that could not run or was killed.
 func (f *Fetcher) run(ctx context.Context, sh *shelf, thing string, args ...string) (*output, error) {
-	if err := f.turns.Acquire(ctx, 1); err != nil {
-		return nil, err
+	for _, turns := range []*semaphore.Weighted{sh.turns, f.turns} {
+		if err := turns.Acquire(ctx, 1); err != nil {
+			return nil, err
+		}
+		defer turns.Release(1)
 	}
-	defer f.turns.Release(1)
 	scratch, err := os.MkdirTemp(filepath.Join(f.dir, "run"), "")
 	if err != nil {
 		return nil, unavailable(thing, err, "%v", err)
 	}
-	defer removeAll(scratch)
+	defer func() {
+		if err := removeAll(scratch); err != nil {
+			f.o.Log.WarnContext(ctx, "direct: temporary files stay on disk", "dir", scratch, "err", err)
+		}
+	}()
 	env := append(f.env[:len(f.env):len(f.env)], "GOMODCACHE="+sh.dir, "TMPDIR="+scratch, "TEMP="+scratch, "TMP="+scratch)
 	var net *guard
 	if f.guarded {
@@ -59,25 +72,34 @@ func (f *Fetcher) run(ctx context.Context, sh *shelf, thing string, args ...stri
 	if err := os.Mkdir(work, 0o700); err != nil {
 		return nil, unavailable(thing, err, "%v", err)
 	}
-	out, err := f.command(ctx, sh, work, env, args)
-	out.net = net
-	switch cause := context.Cause(ctx); {
-	case errors.Is(err, errTime):
-		f.o.Log.WarnContext(ctx, "direct: a command was killed", "for", thing, "after", f.o.Time)
-		return nil, unavailable(thing, err, "not fetched within %v, the limit for direct; %s", f.o.Time, silent(net))
-	case errors.Is(err, errDisk):
-		f.o.Log.WarnContext(ctx, "direct: a command was killed", "for", thing, "over", f.o.Disk)
-		return nil, refused(thing, "needs more than the %d bytes of disk that direct may use", f.o.Disk)
-	case cause != nil:
-		return nil, cause
-	case err != nil:
-		return nil, unavailable(thing, err, "%s: %v", f.goTool, err)
+	out, err := f.command(ctx, sh, net, work, env, args)
+	if err != nil {
+		return nil, f.failed(ctx, thing, err)
 	}
+	out.net = net
 	return out, nil
 }
 
+// failed returns the error for a command that did not end by itself.
+func (f *Fetcher) failed(ctx context.Context, thing string, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	f.o.Log.WarnContext(ctx, "direct: a command failed or was killed", "for", thing, "err", err)
+	var mute *errSilent
+	switch {
+	case errors.Is(err, errTime):
+		return unavailable(thing, err, "not fetched within %v, the limit for direct", f.o.Time)
+	case errors.As(err, &mute):
+		return unavailable(thing, err, "host %s has not answered for %v", mute.host, f.patience)
+	case errors.Is(err, errDisk):
+		return refused(thing, "needs more than the %d bytes of disk that direct may use", f.o.Disk)
+	}
+	return unavailable(thing, err, "%s: %v", f.goTool, err)
+}
+
 // command runs one in a process group of its own, none of which is left when it returns.
-func (f *Fetcher) command(ctx context.Context, sh *shelf, work string, env, args []string) (*output, error) {
+func (f *Fetcher) command(ctx context.Context, sh *shelf, net *guard, work string, env, args []string) (*output, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	limit := time.AfterFunc(f.o.Time, func() { cancel(errTime) })
@@ -92,7 +114,7 @@ func (f *Fetcher) command(ctx context.Context, sh *shelf, work string, env, args
 		return &output{}, err
 	}
 	done := make(chan struct{})
-	f.wg.Go(func() { f.watch(sh, cancel, done) })
+	f.wg.Go(func() { f.watch(sh, net, cancel, done) })
 	err := cmd.Wait()
 	close(done)
 	_ = killGroup(cmd.Process) // what it left behind; mostly there is nothing
@@ -107,19 +129,26 @@ func (f *Fetcher) command(ctx context.Context, sh *shelf, work string, env, args
 	return out, nil
 }
 
-// watch kills a command that fills the disk.
-func (f *Fetcher) watch(sh *shelf, cancel context.CancelCauseFunc, done <-chan struct{}) {
-	t := time.NewTicker(diskPeriod)
+// watch kills a command that fills the disk or waits for a silent host. net may be nil.
+func (f *Fetcher) watch(sh *shelf, net *guard, cancel context.CancelCauseFunc, done <-chan struct{}) {
+	t := time.NewTicker(watchPeriod)
 	defer t.Stop()
 	for {
 		select {
 		case <-done:
 			return
 		case <-t.C:
-			if diskUse(f.life, sh.dir) > f.o.Disk {
-				cancel(errDisk)
-				return
-			}
+		}
+		if diskUse(f.life, sh.dir) > f.o.Disk {
+			cancel(errDisk)
+			return
+		}
+		if net == nil {
+			continue
+		}
+		if host := net.silent(f.patience); host != "" {
+			cancel(&errSilent{host})
+			return
 		}
 	}
 }

@@ -52,6 +52,22 @@ func modules(g *forge) map[string][]string {
 	old.commit([]string{"v1.0.0", "v2.0.0", "v3.1.0"}, "Old.go", "package old\n", "vendor/x/x.go", "package x\n", ".gitattributes", "Old.go export-ignore\n")
 	ask[old.path()] = []string{"v1.0.0", "v2.0.0+incompatible", "v3.1.0+incompatible", "latest", "main", "v2.0.0"}
 
+	mono := g.repo("mono")
+	mono.commit([]string{"code/lib/v1.2.0", "v9.9.9"}, "README", "of the root\n", "code/lib/go.mod", "module "+mono.path()+"\n", "code/lib/m.go", "package lib\n")
+	g.pages.Store("mono", mono.path()+" git https://"+mono.path()+".git code/lib")
+	ask[mono.path()] = []string{"v1.2.0", "latest"}
+
+	odd := g.repo("odd")
+	if err := os.Symlink("a.go", filepath.Join(odd.tree, "link.go")); err != nil {
+		g.tb.Fatal(err)
+	}
+	odd.commit([]string{"v1.0.0"}, "go.mod", "module (\n\t\"example.com/other\"\n)\n", "a.go", "package odd // $Format:%H$\n", ".gitattributes", "a.go export-subst\n")
+	odd.git("checkout", "-q", "-b", "side")
+	odd.commit([]string{"v1.1.0"}, "b.go", "package odd\n") // on no other branch
+	side := odd.commit(nil, "c.go", "package odd\n")
+	odd.git("checkout", "-q", "main")
+	ask[odd.path()] = []string{"v1.0.0", "v1.1.0", "main", side}
+
 	untagged := g.repo("Untagged")
 	untagged.commit(nil, "go.mod", "module "+untagged.path()+"\n", "u.go", "package u\n")
 	ask[untagged.path()] = []string{"latest", "main"}

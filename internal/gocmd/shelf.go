@@ -11,21 +11,23 @@ import (
 	"time"
 
 	"golang.org/x/mod/module"
+	"golang.org/x/sync/semaphore"
 )
 
 // shelves are the module caches of the go command, with the clones in them: one for all modules whose paths begin with the same two elements. A repository's
 // modules share one, so that they share its clone, unless it is the root of its host; and what nobody uses can be removed whole.
 type shelves struct {
-	dir string
+	dir   string
+	turns int64 // of each
 
-	mu      sync.Mutex
-	all     map[string]*shelf // by name
-	sweeps  bool              // one goroutine sweeps
-	removed int               // names the next in trash
+	mu     sync.Mutex
+	all    map[string]*shelf // by name
+	sweeps bool              // one goroutine sweeps
 }
 
 type shelf struct {
-	dir string // GOMODCACHE
+	dir   string              // GOMODCACHE
+	turns *semaphore.Weighted // commands at once: fewer than in all, so that a silent host does not keep others from their turn
 
 	// under shelves.mu:
 	users int
@@ -45,7 +47,7 @@ func (s *shelves) open(dir string) error {
 		if err != nil {
 			return err
 		}
-		s.all[name] = &shelf{dir: name, used: info.ModTime(), size: -1}
+		s.all[name] = &shelf{dir: name, turns: semaphore.NewWeighted(s.turns), used: info.ModTime(), size: -1}
 	}
 	return nil
 }
@@ -66,7 +68,7 @@ func (s *shelves) use(path string) *shelf {
 	defer s.mu.Unlock()
 	sh := s.all[dir]
 	if sh == nil {
-		sh = &shelf{dir: dir}
+		sh = &shelf{dir: dir, turns: semaphore.NewWeighted(s.turns)}
 		s.all[dir] = sh
 	}
 	sh.users++
