@@ -122,6 +122,9 @@ func newGuard(o Options, now func() time.Time) (*Guard, error) {
 	}
 	pool, err := readCAs(o.Auth.Certificates)
 	g.clientCAs, errs = pool, append(errs, err)
+	if o.Auth.None && slices.ContainsFunc(o.Rules, func(r Rule) bool { return r.Group != Anonymous }) {
+		errs = append(errs, errors.New("access: it has rules for groups, and with `none` as the setting auth nobody can show which he is in; add a kind of credential"))
+	}
 	if err := errors.Join(errs...); err != nil {
 		g.Close()
 		return nil, err

@@ -381,12 +381,13 @@ func TestNewFails(t *testing.T) {
 		want string
 	}{
 		{Auth{Passwords: []string{"absent"}}, "absent"},
+		{Auth{None: true}, "nobody can show which he is in"},
 		{Auth{Passwords: []string{inDir(t, "h", "alice:$apr1$x$y")}}, "line 1"},
 		{Auth{Tokens: []string{inDir(t, "tokens", "x")}}, "tokens: line 1: "},
 		{Auth{Certificates: []string{inDir(t, "ca", "x")}}, "no certificate"},
 		{Auth{Tokens: []string{inDir(t, "big", strings.Repeat("#", maxTokenFile+1))}}, "more than"},
 	} {
-		if g, err := New(Options{Auth: test.auth}); err == nil || !strings.Contains(err.Error(), test.want) {
+		if g, err := New(Options{Auth: test.auth, Rules: []Rule{{Group: "dev", Patterns: "corp.example"}}}); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("New(%v) = %v, %v; want %q", test.auth, g, err, test.want)
 		}
 	}

@@ -13,6 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/modhaven/modhaven/internal/goproxy"
 )
 
 func pemOf(c *x509.Certificate) []byte {
@@ -162,6 +164,29 @@ func FuzzKeys(f *testing.F) {
 			if k.signs(&jwt{alg: k.alg, signed: b, signature: make([]byte, 64)}) {
 				t.Error("zeros are a signature")
 			}
+		}
+	})
+}
+
+// FuzzCovers: a rule protects what its patterns match, in every case, and all that is below, and never less.
+func FuzzCovers(f *testing.F) {
+	f.Add("corp.example/*", "corp.example/Secret")
+	f.Add("*.corp.example/*/*,a/b/", "git.corp.example")
+	f.Fuzz(func(t *testing.T, patterns, path string) {
+		rules, err := ParseRules("dev " + patterns)
+		if err != nil || len(rules) != 1 || rules[0].Patterns != patterns {
+			return
+		}
+		covers := rules[0].covers(path)
+		if goproxy.MatchesAny(patterns, path) && !covers {
+			t.Errorf("%q matches %q and is not protected", patterns, path)
+		}
+		ascii := !strings.ContainsFunc(path, func(c rune) bool { return c >= 0x80 })
+		if ascii && covers != rules[0].covers(strings.ToUpper(path)) {
+			t.Errorf("%q protects %q in one case alone", patterns, path)
+		}
+		if goproxy.MatchesAny(patterns, path) && path != "" && !rules[0].covers(strings.TrimSuffix(path, "/")+"/below") {
+			t.Errorf("%q protects %q and not what is below", patterns, path)
 		}
 	})
 }
