@@ -49,13 +49,21 @@ func (a *Access) may(path string) error {
 	return a.Caller.May(path)
 }
 
+// mayAll says whether who asks may know of all modules.
+func (a *Access) mayAll() error {
+	if a.Caller == nil {
+		return nil
+	}
+	return a.Caller.MayAll()
+}
+
 // private reports whether an answer about the module at path is for nobody else.
 func (a *Access) private(path string) bool { return a.Caller != nil && a.Caller.Private(path) }
 
 // mayAsk says whether who asks may have what a name below /sumdb/ says. Records name all modules that a database knows.
 func (a *Access) mayAsk(path string) error {
-	if _, tile, ok := strings.Cut(path, "/tile/"); ok && strings.Contains(tile, "/data/") && a.Caller != nil {
-		return a.Caller.MayAll()
+	if _, tile, ok := strings.Cut(path, "/tile/"); ok && strings.Contains(tile, "/data/") {
+		return a.mayAll()
 	}
 	return a.may(lookedUp(path))
 }

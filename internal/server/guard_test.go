@@ -97,9 +97,14 @@ func TestGuard(t *testing.T) {
 		hv.settle()
 	}
 	for who, want := range map[string]int{"outsider": 403, "stranger": 404} {
-		if a := ask(who, http.MethodGet, records); a.StatusCode != want {
-			t.Errorf("%s as %q: got %s, want %d", records, who, a.Status, want)
+		for _, path := range []string{records, "status"} {
+			if a := ask(who, http.MethodGet, path); a.StatusCode != want || strings.HasPrefix(a.body, "404 page") {
+				t.Errorf("%s as %q: got %s %q, want %d", path, who, a.Status, a.body, want)
+			}
 		}
+	}
+	if a := ask("insider", http.MethodGet, "status"); !strings.HasPrefix(a.body, "404 page") { // of the handler that stands in for it
+		t.Errorf("status as an insider: got %s %q", a.Status, a.body)
 	}
 	for path, want := range map[string]int{"healthz": 200, "readyz": 200, "": 401, "nonsense": 401} {
 		if a := ask("", http.MethodGet, path); a.StatusCode != want {

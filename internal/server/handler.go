@@ -141,6 +141,10 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, a *Access, bega
 	case a.Path == "metrics" && h.o.Metrics != nil:
 		h.o.Metrics.ServeHTTP(w, r)
 	case a.Path == "status" && h.o.Status != nil:
+		if a.Err = a.mayAll(); a.Err != nil { // the last errors name modules
+			a.Status, a.Bytes = writeError(w, r, a.Err)
+			return true
+		}
 		h.o.Status.ServeHTTP(w, r)
 	case a.Path == "":
 		a.Bytes = writeText(w, r, http.StatusOK, "Modhaven, a Go module proxy. Use it: export GOPROXY="+ownURL(r))

@@ -65,7 +65,7 @@ func guarded(t *testing.T, up *proxytest.Upstream, db *proxytest.SumDB, g server
 		Fetcher: pool.Chain([]upstream.Entry{{Upstream: src}}, upstream.ChainOptions{}),
 	})
 	t.Cleanup(hv.service.Close)
-	o := server.Options{Source: hv.service, Fresh: time.Minute, Observe: hv.observe, Guard: g}
+	o := server.Options{Source: hv.service, Fresh: time.Minute, Observe: hv.observe, Guard: g, Status: http.NotFoundHandler()}
 	if db != nil {
 		known := goproxy.SumDB{Name: db.Name, Key: db.Key}
 		client, err := sumdb.NewClient(t.Context(), sumdb.ClientOptions{

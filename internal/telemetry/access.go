@@ -17,6 +17,10 @@ const maxAgent = 120
 // logAccess logs a request.
 func (t *Telemetry) logAccess(a *server.Access) {
 	ctx := trace.ContextWithSpanContext(context.Background(), a.Span) // from which tee takes it
+	caller := ""
+	if a.Caller != nil {
+		caller = a.Caller.Name()
+	}
 	t.log.LogAttrs(ctx, slog.LevelInfo, "answered",
 		slog.String("method", a.Method),
 		slog.String("path", "/"+a.Path),
@@ -25,6 +29,7 @@ func (t *Telemetry) logAccess(a *server.Access) {
 		slog.String("cache", a.Cache.String()),
 		slog.Duration("took", a.Took.Round(time.Microsecond)),
 		slog.String("client", a.Client),
+		slog.String("caller", caller),
 		slog.String("agent", bounded(a.Agent)),
 	)
 }
