@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -21,6 +22,7 @@ const (
 	passing verdict = iota // may pass: 503
 	refusal                // stands: 403
 	absent                 // does not exist: 404
+	unknown                // the host does not know who asks: 403, with what is known of the credential
 )
 
 // A sign is a text by which a failure is known. The tools have no other way to tell: their exit statuses are the same for all.
@@ -42,8 +44,9 @@ var signs = []sign{
 	{has(`file scheme disallowed`), refusal, "its go-import tag names a file of the server"},
 	{has(`transport '([^']*)' not allowed`), refusal, "its repository would be fetched by $1, which is not allowed; https and ssh are"},
 	{has(`(?i)insecure (?:URL|protocol|scheme|repository)`), refusal, "it would be fetched over an insecure connection"},
-	{has(`invalid repo root|strange hostname|must not be local directory|bad/illegal format|leading (?:dash|hyphen)|unknown vcs|no scheme in|unknown scheme`), refusal, "its go-import tag names no repository that may be fetched"},
-	{has(`could not read (?:Username|Password)|Authentication failed|terminal prompts disabled|returned error: 401|401 Unauthorized`), refusal, "authentication"},
+	{has(`strange hostname|must not be local directory|bad/illegal format|leading (?:dash|hyphen)|unknown vcs|no scheme in|unknown scheme|invalid repo root`), refusal,
+		"its go-import tag names no repository that may be fetched"},
+	{has(`could not read (?:Username|Password)|Authentication failed|terminal prompts disabled|returned error: 401|401 Unauthorized`), unknown, ""},
 	{has(`Permission denied \(|Too many authentication failures`), refusal, "SSH authentication failed: no key is configured, or it was refused (GIT_SSH_COMMAND)"},
 	{has(`Host key verification failed`), passing, "the SSH host key is not known to the server; configure a known_hosts file (GIT_SSH_COMMAND)"},
 	{has(`ERROR: Repository not found`), refusal, "there is no such repository, or the SSH key may not read it"},
@@ -54,11 +57,13 @@ var signs = []sign{
 		"its host cannot be reached: the name is not found"},
 	{has(`[Cc]onnection refused`), passing, "its host cannot be reached: the connection was refused"},
 	{has(`(?i)i/o timeout|timed out|deadline exceeded|operation too slow`), passing, "its host cannot be reached: no answer in time"},
-	{has(`(?i)connection reset|unexpected EOF|early EOF|unexpected disconnect|RPC failed|broken pipe|network is unreachable|no route to host|failed to connect|: EOF$`), passing,
+	{has(`(?i)connection reset|unexpected EOF|early EOF|unexpected disconnect|RPC failed|broken pipe|: EOF$`), passing,
 		"its host cannot be reached: the connection broke"},
+	{has(`(?i)network is unreachable|no route to host|failed to connect`), passing, "its host cannot be reached"},
 	{has(`returned error: 5\d\d|: 5\d\d [A-Z]|from proxy after CONNECT|CONNECT tunnel failed|Bad Gateway`), passing, "its host is in trouble"},
 	{has(`returned error: 404|repository '[^']*' not found|404 Not Found|410 Gone|no go-import meta tags`), absent, ""},
-	{has(`unknown revision|no matching versions|missing \S*go\.mod|go\.mod has (?:post-|non-)|has malformed|has no module path|invalid pseudo-version|does not match version-control|unrecognized import path "[^"]*": (?:import path|invalid)`), absent, ""},
+	{has(`unknown revision|no matching versions|missing \S*go\.mod|go\.mod has (?:post-|non-)|has malformed|has no module path`), absent, ""},
+	{has(`invalid pseudo-version|does not match version-control|unrecognized import path "[^"]*": (?:import path|invalid)`), absent, ""},
 	{has(`(?s)^(?:.*exit status.*)$`), passing, ""},
 	{has(`invalid version|disallowed version string|invalid github\.com`), absent, ""},
 }
@@ -79,11 +84,10 @@ func (f *Fetcher) judge(thing, said string, out *output) error {
 		if at == nil {
 			continue
 		}
-		why := string(s.text.ExpandString(nil, s.why, own, at))
-		if why == "authentication" {
-			return &goproxy.Refused{Status: http.StatusForbidden, Reason: thing + ": " + f.unauthenticated(said), From: From}
+		if s.is == unknown {
+			return refused(thing, "%s", f.unauthenticated(said))
 		}
-		return verdictError(s.is, thing, why, words)
+		return verdictError(s.is, thing, string(s.text.ExpandString(nil, s.why, own, at)), words)
 	}
 	return verdictError(passing, thing, "", words)
 }
@@ -125,6 +129,11 @@ func unreachable(thing, host string, err error) error {
 
 var urlHost = has(`[a-z]+://(?:[^/@\s'"]*@)?([^/:\s'"]+)`)
 
+// credentials are the variables that credentials may come from.
+var credentials = []string{"NETRC", "GOAUTH", "GIT_CONFIG_GLOBAL", "GIT_ASKPASS", "GIT_CONFIG_COUNT"}
+
+const perhaps = "\nOr there is no such repository: hosts ask for a password for those too."
+
 // unauthenticated says why a host did not accept who asked.
 func (f *Fetcher) unauthenticated(said string) string {
 	host := "its host"
@@ -134,10 +143,10 @@ func (f *Fetcher) unauthenticated(said string) string {
 	switch {
 	case f.hasCredential(host):
 		return fmt.Sprintf("authentication failed for %s: the credential for it was refused", host)
-	case value(f.o.Env, "NETRC") == "" && value(f.o.Env, "GIT_CONFIG_GLOBAL") == "" && value(f.o.Env, "GOAUTH") == "" && value(f.o.Env, "GIT_ASKPASS") == "":
-		return fmt.Sprintf("authentication failed for %s: no credential is configured\nOr there is no such repository: hosts ask for a password for those too.", host)
+	case !slices.ContainsFunc(credentials, func(key string) bool { return value(f.o.Env, key) != "" }):
+		return fmt.Sprintf("authentication failed for %s: no credential is configured%s", host, perhaps)
 	}
-	return fmt.Sprintf("authentication failed for %s: no credential is configured for this host, or it was refused\nOr there is no such repository: hosts ask for a password for those too.", host)
+	return fmt.Sprintf("authentication failed for %s: no credential is configured for this host, or it was refused%s", host, perhaps)
 }
 
 // hasCredential reports whether the netrc file has an entry for a host.
