@@ -46,6 +46,8 @@ var signs = []sign{
 	{has(`(?i)insecure (?:URL|protocol|scheme|repository)`), refusal, "it would be fetched over an insecure connection"},
 	{has(`strange hostname|must not be local directory|bad/illegal format|leading (?:dash|hyphen)|unknown vcs|no scheme in|unknown scheme|invalid repo root`), refusal,
 		"its go-import tag names no repository that may be fetched"},
+	{has(`no secure protocol found for repository`), passing,
+		"git can read its repository neither by https nor by ssh: it does not exist, its host cannot be reached, or no credential for it is configured"},
 	{has(`could not read (?:Username|Password)|Authentication failed|terminal prompts disabled|returned error: 401|401 Unauthorized`), unknown, ""},
 	{has(`Permission denied \(|Too many authentication failures`), refusal, "SSH authentication failed: no key is configured, or it was refused (GIT_SSH_COMMAND)"},
 	{has(`Host key verification failed`), passing, "the SSH host key is not known to the server; configure a known_hosts file (GIT_SSH_COMMAND)"},

@@ -24,6 +24,7 @@ func failings() []failing {
 	return []failing{
 		{"no page", hostName + "/none", "", "absent", []string{"404 Not Found"}},
 		{"no repository", hostName + "/lost", "git https://" + hostName + "/lost.git", "absent", []string{"not found"}},
+		{"no repository where the path names it", hostName + "/lost.git", "", "unavailable", []string{"neither by https nor by ssh"}},
 		{"no credential", hostName + "/closed", "git https://" + hostName + "/" + privateDir + "/closed.git", "refused",
 			[]string{"authentication failed for " + hostName + ": no credential is configured"}},
 		{"host down", downHost + "/m", "", "unavailable", []string{"host " + downHost + " cannot be reached: ", "connection refused"}},
