@@ -15,7 +15,7 @@ import (
 func faultCases() []bench {
 	return []bench{
 		{"faults:mixed-10", "10 % of all answers faulty, one upstream (9 min)", benchMixed10},
-		{"faults:mixed-10-real", "the same with the 100 modules of cold, 68 MB, 20 ms away (8 min)", benchMixed10Real},
+		{"faults:mixed-10-real", "the same with the 100 modules of cold, 68 MB, 20 ms away (30 min)", benchMixed10Real},
 		{"faults:mixed-30", "30 % of all answers faulty, one upstream (4 min)", benchMixed30},
 		{"faults:slow-tail", "1 % of the answers take more than 1.2 s, backup well: latency of 100,000 cold small files (4 min)", benchSlowTail},
 		{"faults:refusing", "the first upstream refuses connections, backup well (4 min)", benchRefusing},
@@ -79,7 +79,7 @@ func benchMixed10Real(ctx context.Context, l *lab) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &campaign{lab: l, project: p, runs: l.share(20), clean: l.share(10), others: l.share(3), parallel: 3, rtt: farLink().RTT}
+	c := &campaign{lab: l, project: p, runs: l.share(100), clean: l.share(20), others: l.share(3), parallel: 3, rtt: farLink().RTT}
 	c.maxTime, c.maxRequests = 2, 1.35
 	return c.mixed(ctx, 0.10)
 }

@@ -16,7 +16,7 @@
 // A wrong answer is an error, so a fast wrong answer cannot win.
 //
 // The cases of "faults" run the real go command against upstreams that fail by design:
-// plainly, three times over, and through "modhaven serve". They take most of an hour and
+// plainly, three times over, and through "modhaven serve". They take an hour and a half and
 // run only when they are named. Which request fails, and how, is drawn from -seed, the run and
 // the request alone, so a run can be repeated. -scale 0.1 does a tenth of the runs.
 //
