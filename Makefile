@@ -51,7 +51,7 @@ bench: ## measure everything; BENCH="-quick -run hot" for less
 	go run ./bench $(BENCH)
 
 .PHONY: bench-faults
-bench-faults: ## the go command while upstreams fail: most of an hour; FAULTS="-scale 0.1" for less
+bench-faults: ## the go command while upstreams fail: an hour and a half; FAULTS="-scale 0.1" for less
 	go run ./bench -run faults $(FAULTS)
 
 .PHONY: lint
