@@ -110,7 +110,7 @@ func (x *explanation) route() {
 	n := 0
 	for _, group := range r.Groups {
 		n++
-		x.say("asked", x.msg.Sprintf("%d. %s", n, strings.Join(group, " | ")))
+		x.say("asked", fmt.Sprintf("%d. %s", n, strings.Join(group, " | ")))
 	}
 	if r.Direct {
 		n++
@@ -162,7 +162,7 @@ func (x *explanation) known(ctx context.Context) error {
 		meta, err := x.hv.service.Stat(ctx, goproxy.File{Version: m, Kind: kind})
 		if err == nil {
 			some = true
-			x.say("stored", x.msg.Sprintf(".%s, %s", kind, bytesText(meta.Size)))
+			x.say("stored", fmt.Sprintf(".%s, %s", kind, bytesText(meta.Size)))
 		}
 	}
 	if !some {
