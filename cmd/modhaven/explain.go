@@ -68,6 +68,7 @@ func (p *process) explainModule(ctx context.Context, cfg *config.Config, path, q
 	}
 	own := cfg.SumDBOwn
 	cfg.SumDBOwn, cfg.SumDBOwnKey = "", "" // its log is not needed
+	cfg.Auth, cfg.Access, cfg.RateLimit = "", "", ""
 	hv, err := newHaven(cfg, newLog(cfg, p.err), extras{direct: true})
 	if err != nil {
 		return err

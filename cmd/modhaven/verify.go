@@ -88,6 +88,7 @@ func (p *process) verify(ctx context.Context, cfg *config.Config, repair bool) e
 		return p.failf("%s: there is no state directory; is it another one?", state)
 	}
 	cfg.SumDBOwn, cfg.SumDBOwnKey = "", "" // it has no files of modules
+	cfg.Auth, cfg.Access, cfg.RateLimit = "", "", ""
 	line := p.statusLine()
 	defer line.erase()
 	hv, err := newHaven(cfg, newLog(cfg, line.over(p.err)), extras{direct: true})
