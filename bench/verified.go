@@ -76,7 +76,9 @@ func (l *lab) verifiedGraph(ctx context.Context) ([]row, error) {
 	var checked, cpu sample
 	err = l.turns(ctx, l.rounds(5, 2), []*sample{&c.through, &c.cpu, &checked, &cpu},
 		func(int) error { return c.throughModhaven(ctx) },
-		func(int) error { return c.throughWith(ctx, &checked, &cpu, "--sumdb", key, "--checksum-unreachable", "refuse") })
+		func(int) error {
+			return c.throughWith(ctx, &checked, &cpu, "--sumdb", key, "--checksum-unreachable", "refuse")
+		})
 	if err != nil {
 		return nil, err
 	}
