@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"golang.org/x/mod/module"
+	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/modhaven/modhaven/internal/sumlog"
 )
@@ -20,6 +21,7 @@ const (
 	// otherRecords stand between those of the project, so that each of its versions has a tile of hashes of its own, as in
 	// a large database.
 	otherRecords = 20_000
+	otherPath    = "example.org/other"
 )
 
 // A verifiedLab compares a Modhaven that checks each file against a checksum database, which lies behind the same
@@ -110,11 +112,45 @@ func addDatabase(ctx context.Context, p project, dir string, more ...sumlog.Reco
 	if err != nil {
 		return "", err
 	}
-	_, err = log.Append(ctx, append(scattered(records(string(sums))), more...))
+	all := append(scattered(records(string(sums))), more...)
+	ids, err := log.Append(ctx, all)
 	if err := errors.Join(err, log.Close()); err != nil {
 		return "", err
 	}
+	if err := underLatest(dir, all, ids); err != nil {
+		return "", err
+	}
 	return key, os.WriteFile(keyFile, []byte(key), 0o644)
+}
+
+// underLatest gives every answer about a record the newest head, as a server of the protocol does: the files of a log have that under
+// which their record came.
+func underLatest(dir string, all []sumlog.Record, ids []int64) error {
+	head, err := os.ReadFile(filepath.Join(dir, "latest"))
+	if err != nil {
+		return err
+	}
+	for i, r := range all {
+		if strings.HasPrefix(r.Path, otherPath) {
+			continue // nobody asks for it
+		}
+		path, err := module.EscapePath(r.Path)
+		if err != nil {
+			return err
+		}
+		answer, err := tlog.FormatRecord(ids[i], r.Text)
+		if err != nil {
+			return err
+		}
+		name := filepath.Join(dir, "lookup", filepath.FromSlash(path)+"@"+r.Version.Version)
+		if err := os.Remove(name); err != nil {
+			return err
+		}
+		if err := os.WriteFile(name, append(answer, head...), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // records reads a go.sum that has, for each version, the line of the zip, where there is one, before that of the go.mod. A version
@@ -143,7 +179,7 @@ func scattered(all []sumlog.Record) []sumlog.Record {
 	hash := all[0].Text[strings.Index(string(all[0].Text), "h1:"):]
 	hash = hash[:strings.IndexByte(string(hash), '\n')]
 	for i := range otherRecords {
-		m := module.Version{Path: fmt.Sprintf("example.org/other%05d", i), Version: "v1.0.0"}
+		m := module.Version{Path: fmt.Sprintf("%s%05d", otherPath, i), Version: "v1.0.0"}
 		all = append(all, sumlog.Record{Version: m, Text: fmt.Appendf(nil, "%s %s %s\n%s %s/go.mod %s\n", m.Path, m.Version, hash, m.Path, m.Version, hash)})
 	}
 	rand.New(rand.NewPCG(7, 7)).Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
