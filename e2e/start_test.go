@@ -50,6 +50,9 @@ func TestCannotStart(t *testing.T) {
 		{2, []string{"--sumdb", "verifier key"}, []string{"--state", free, "--sumdb", "sum.example.com"}},
 		{2, []string{"--fills", "--idle", "--log-level"}, []string{"--state", free, "--fills", "many", "--idle", "soon", "--log-level", "loud"}},
 		{2, []string{"--upstream"}, []string{"--upstream", "https://x.example"}},
+		{2, []string{"--direct-netrc", "none.netrc", "no such file"}, []string{"--state", free, "--upstreams", "direct", "--direct-netrc", "none.netrc"}},
+		{2, []string{"--auth", "none.htpasswd", "no such file"}, []string{"--state", free, "--auth", "htpasswd none.htpasswd"}},
+		{2, []string{"--auth", "no kind of credential"}, []string{"--state", free, "--auth", "tokn"}},
 		{2, []string{"tls"}, []string{"--state", free, "--tls-cert", "x.pem"}},
 	}
 	for _, test := range tests {

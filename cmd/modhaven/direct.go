@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -12,18 +13,28 @@ import (
 // command is missing.
 func (hv *haven) newDirect(cfg *config.Config, alone bool) error {
 	o := gocmd.Options{Dir: filepath.Join(hv.state.Dir, "direct"), Inside: cfg.Private, Log: hv.log}
-	for name, file := range map[string]string{"NETRC": cfg.DirectNetrc, "GIT_CONFIG_GLOBAL": cfg.DirectGitConfig} {
-		if file == "" {
+	for _, f := range []struct{ key, variable, name string }{
+		{"direct-netrc", "NETRC", cfg.DirectNetrc},
+		{"direct-git-config", "GIT_CONFIG_GLOBAL", cfg.DirectGitConfig},
+		{"direct-ssh-key", "", cfg.DirectSSHKey},
+		{"direct-known-hosts", "", cfg.DirectKnownHosts},
+	} {
+		if f.name == "" {
 			continue
 		}
-		abs, err := filepath.Abs(file)
+		abs, err := filepath.Abs(f.name)
+		if err == nil {
+			_, err = os.Stat(abs)
+		}
 		if err != nil {
-			return err
+			return cfg.Mistake(f.key, err)
 		}
-		if isReadable(abs) {
-			hv.log.Warn("others than its owner can read the credentials; chmod 600 changes that", "file", file)
+		if f.name != cfg.DirectKnownHosts && isReadable(abs) {
+			hv.log.Warn("others than its owner can read the credentials; chmod 600 changes that", "file", f.name)
 		}
-		o.Env = append(o.Env, name+"="+abs)
+		if f.variable != "" {
+			o.Env = append(o.Env, f.variable+"="+abs)
+		}
 	}
 	ssh, err := sshCommand(cfg)
 	if err != nil {

@@ -54,8 +54,10 @@ func (hv *haven) newGuard(cfg *config.Config) error {
 		return nil
 	}
 	o.Log = hv.log
-	hv.guard, err = access.New(o)
-	return err
+	if hv.guard, err = access.New(o); err != nil {
+		return cfg.Mistake("auth", err)
+	}
+	return nil
 }
 
 // clientCAs are who signs client certificates; nil where none are taken.

@@ -83,8 +83,14 @@ func ParseAuth(text, state string) (Auth, error) {
 	return a, nil
 }
 
+// settings are what a line of auth begins with.
+var settings = []string{"none", "anonymous", "token", "htpasswd", "certificate", "oidc"}
+
 func (a *Auth) add(f []string, state string) error {
 	kind, args := f[0], f[1:]
+	if !slices.Contains(settings, kind) {
+		return errors.New("it is no kind of credential; the kinds are " + strings.Join(settings, ", "))
+	}
 	least, most := 1, 1
 	switch kind {
 	case "none", "anonymous":
@@ -115,8 +121,6 @@ func (a *Auth) add(f []string, state string) error {
 		s, err := parseIssuer(args[0], args[1:])
 		a.Issuers = append(a.Issuers, s)
 		return err
-	default:
-		return errors.New("it is no kind of credential; the kinds are none, anonymous, token, htpasswd, certificate and oidc")
 	}
 	return nil
 }

@@ -20,6 +20,7 @@ func TestSettings(t *testing.T) {
 		{"none\ntoken", "`none` stands beside"},
 		{"anonymous", "`anonymous` alone"},
 		{"\nbasic x", `line 2: "basic": it is no kind`},
+		{"tokn", `line 1: "tokn": it is no kind`},
 		{"none x", "is too much"},
 		{"htpasswd", "needs a file"},
 		{"token a b", `"b" is too much`},

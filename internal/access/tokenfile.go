@@ -47,6 +47,9 @@ func Create(file, name string, groups []string, now, expires time.Time) (secret 
 // Revoke ends a token. Servers that use the file refuse it within a second. One that is revoked already stays so, with its time; a name
 // that no token has is an error.
 func Revoke(file, name string, now time.Time) error {
+	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s: there is no such file of tokens; is it another state directory?", file)
+	}
 	return change(file, func(all []Token) ([]Token, error) {
 		i := slices.IndexFunc(all, func(t Token) bool { return t.Name == name })
 		if i < 0 {
