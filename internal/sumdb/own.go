@@ -110,7 +110,8 @@ func (w *Own) append(ctx context.Context, m module.Version) error {
 		w.o.Log.Error("SECURITY: a version has other hashes than its record in the own checksum database", "version", m.String(), "err", err)
 		return err
 	case err != nil:
-		return &goproxy.Unavailable{Reason: err.Error(), RetryAfter: time.Second, Err: err}
+		w.o.Log.Error("the own checksum database takes no record", "version", m.String(), "err", err)
+		return &goproxy.Unavailable{Reason: fmt.Sprintf("%s: %s takes no record now; the server's log says why", m, w.Name()), RetryAfter: time.Second, Err: err}
 	}
 	w.o.Log.Info("recorded in the own checksum database", "version", m.String(), "record", id)
 	return nil

@@ -101,7 +101,7 @@ func TestOwn(t *testing.T) {
 		{"public and excepted", public, honest, bypass, nil, nil, "404", "moved"},
 		{"public, without a database", public, nil, nil, nil, nil, "404", "sumdb: off"},
 		{"recorded otherwise", private, nil, nil, nil, fork, "502", "other hashes"},
-		{"a full disk", private, nil, nil, nil, errors.New("no space left"), "503", "no space left"},
+		{"a full disk", private, nil, nil, nil, errors.New("no space left"), "503", "takes no record now"},
 	} {
 		t.Run(test.what, func(t *testing.T) {
 			j := &journal{err: test.record}
