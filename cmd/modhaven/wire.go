@@ -183,6 +183,9 @@ func (hv *haven) newService(cfg *config.Config, v *sumdb.Verifier, dir store.Sto
 		Fills:    int64(cfg.Fills),
 		Memory:   max(int64(cfg.Memory), 1),
 	}
+	if cfg.ReadAhead == "on" {
+		po.Ahead = hv.chain.Ahead
+	}
 	if v != nil {
 		po.Verifier = verifier{v}
 	}

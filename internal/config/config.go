@@ -83,6 +83,8 @@ type Config struct {
 	//     one taken.
 	//   - `hedge-after=DURATION`: when an answer counts as slow, in place of what is usual for
 	//     the upstream.
+	//   - `ahead=on|off`: whether files are fetched from it before anybody asks for them
+	//     (`read_ahead`).
 	//   - `concurrency=4..1024`: how many requests are under way at once at most.
 	//   - `check=DURATION|off`: the time between two health checks.
 	//   - `breaker=on|off`: whether it is left alone while it fails, until a check finds it well.
@@ -198,6 +200,11 @@ type Config struct {
 	// How often lists of versions and @latest that are in use are asked again in the
 	// background. So clients need not wait for those; 0 means never.
 	ListRefresh time.Duration `key:"list-refresh" arg:"DURATION" default:"30s" min:"0s"`
+
+	// Whether files are fetched before they are asked for, as the go command goes through a
+	// module's requirements. What clients have asked for goes first; private modules are never
+	// fetched so.
+	ReadAhead string `key:"read-ahead" arg:"SWITCH" default:"on" oneof:"on off"`
 
 	// How long a request may wait for an upstream to come back, counted from the start of
 	// the outage. Within this time the client sees a slow answer in place of a failure; 0

@@ -111,7 +111,7 @@ func TestEveryKey(t *testing.T) {
 		"direct-netrc": "/netrc", "direct-git-config": "/gitconfig", "direct-ssh-key": "/key", "direct-known-hosts": "/hosts",
 		"failover": "any", "auth": "none", "access": "dev corp.example", "rate-limit": "50/s", "tls-elsewhere": "on", "tls-cert": "/c", "tls-key": "/k", "fresh": "7m", "refresh-budget": "8s",
 		"fills": "9", "idle": "10s", "memory": "11KiB", "connections": "12", "drain": "13s", "log-level": "warn", "log-format": "json",
-		"upstream-options": "https://proxy.golang.org attempts=3", "offline": "on", "list-refresh": "14s", "patience": "15s", "dns": "192.0.2.53",
+		"upstream-options": "https://proxy.golang.org attempts=3", "offline": "on", "list-refresh": "14s", "read-ahead": "off", "patience": "15s", "dns": "192.0.2.53",
 		"metrics": "off", "otlp": "http://127.0.0.1:4318", "otlp-sample": "16", "access-log": "on",
 		"checksum-unreachable": "refuse", "checksum-bypass": "example.com/m 2026-12-31 a reason",
 	}

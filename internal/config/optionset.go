@@ -52,6 +52,7 @@ func options() []option {
 		{"retries", setRetries},
 		{"hedge", switchOption(func(o *opts) *goproxy.Switch { return &o.Hedge })},
 		{"hedge-after", durationOption(func(o *opts) *time.Duration { return &o.HedgeAfter })},
+		{"ahead", switchOption(func(o *opts) *goproxy.Switch { return &o.Ahead })},
 		{"concurrency", numberOption(4, 1024, func(o *opts) *int { return &o.Concurrency })},
 		{"check", setCheck},
 		{"breaker", switchOption(func(o *opts) *goproxy.Switch { return &o.Breaker })},

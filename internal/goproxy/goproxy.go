@@ -55,6 +55,7 @@ type Meta struct {
 	From    string    // the upstream it came from, without credentials; "" when not known
 	Checked time.Time // when an upstream last confirmed it; zero for what never changes
 	Stale   bool      // an upstream should have been asked again and could not be
+	Ahead   bool      // it was fetched before anybody asked for it, which this one is the first to do
 }
 
 // Content is an answer. The caller closes Body. On a hit Body is an *os.File or a
@@ -165,4 +166,23 @@ func WithStale(ctx context.Context) context.Context { return context.WithValue(c
 func HaveStale(ctx context.Context) bool {
 	v, _ := ctx.Value(haveStale{}).(bool)
 	return v
+}
+
+type ahead struct{}
+
+// WithAhead says in ctx that nobody has asked for a thing yet; urgent is closed once somebody does. Until then a Fetcher lets
+// all others go first, asks each upstream that works once, and waits for none to come back.
+func WithAhead(ctx context.Context, urgent <-chan struct{}) context.Context {
+	return context.WithValue(ctx, ahead{}, urgent)
+}
+
+// Urgent returns what WithAhead said, nil where somebody waits for the thing, or did not say so.
+func Urgent(ctx context.Context) <-chan struct{} {
+	urgent, _ := ctx.Value(ahead{}).(<-chan struct{})
+	select {
+	case <-urgent: // never where it is nil
+		return nil
+	default:
+		return urgent
+	}
 }

@@ -22,6 +22,7 @@ type UpstreamOptions struct {
 	HedgeAfter                  time.Duration // hedge-after: in place of the upstream's own p95
 	Concurrency                 int           // concurrency: most requests at once
 	Breaker                     Switch        // breaker: whether it is left alone while it fails
+	Ahead                       Switch        // ahead: whether files are fetched from it before anybody asks for them
 	Check                       time.Duration // check: time between health checks; negative: none
 }
 

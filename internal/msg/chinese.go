@@ -183,6 +183,7 @@ func chineseSettings() []entry {
 		{"The file with the private key, in PEM, that belongs to `tls_cert`", "与 `tls_cert` 对应的私钥文件，PEM 格式"},
 		{"How long lists of versions and @latest are answered without asking upstream again", "版本列表和 @latest 在多长时间内不必再问上游"},
 		{"How long a request waits for upstream when there is an older answer", "已有较旧的应答时，请求等待上游的时间"},
+		{"Whether files are fetched before they are asked for, as the go command goes through a module's requirements", "是否按 go 命令遍历模块依赖的方式，在被请求之前预先下载文件"},
 		{"How often lists of versions and @latest that are in use are asked again in the background", "正在使用的版本列表和 @latest 每隔多久在后台重新询问"},
 		{"How long a request may wait for an upstream to come back, counted from the start of the outage",
 			"请求最多等待上游恢复多久，从故障开始时算起"},

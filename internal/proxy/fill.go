@@ -29,7 +29,10 @@ type fill struct {
 	ended  chan struct{} // closed when the fetch is over; err and meta are set
 	over   chan struct{} // closed when it is stored too, or the store did not take it; unkept is set
 
-	waiters int // guarded by Service.mu: requests that wait for headed
+	waiters int           // guarded by Service.mu: requests that wait for headed
+	urgent  chan struct{} // nil unless it was begun ahead; closed once a client asks
+	hurried bool          // guarded by Service.mu: urgent is closed
+	then    []guess       // guarded by Service.mu: to go on from once it has come
 	stored  bool
 	meta    goproxy.Meta
 	err     error
@@ -71,6 +74,7 @@ func (s *Service) join(ctx context.Context, f goproxy.File) (*fill, error) {
 		s.fills[f] = fl
 	} else {
 		fl.task.join(ctx)
+		s.hurry(fl)
 	}
 	fl.waiters++
 	fl.spool.use() // or the file could be gone before the answer follows it
@@ -107,6 +111,17 @@ func (s *Service) lead(fl *fill) {
 	}
 	start := time.Now()
 	meta, err := s.fetch(fl)
+	if err != nil && fl.urgent != nil {
+		if s.givenUp(fl, err) {
+			s.remember(fl.file.Path, fl.file.Name(), err)
+			fl.end(meta, err)
+			s.o.Log.DebugContext(fl.task.ctx, "not fetched ahead", "file", fl.file.String(), "err", err)
+			return
+		}
+		if err = fl.sink.Reset(); err == nil {
+			meta, err = s.fetch(fl)
+		}
+	}
 	s.remember(fl.file.Path, fl.file.Name(), err)
 	if err != nil {
 		s.forgetFill(fl) // before its clients are told: who asks again must not be told the same
@@ -118,8 +133,9 @@ func (s *Service) lead(fl *fill) {
 	fl.task.came(meta.From, fl.meta.Size)
 	s.o.Log.InfoContext(fl.task.ctx, "fetched", "file", fl.file.String(), "from", meta.From, "bytes", fl.meta.Size, "took", time.Since(start).Round(time.Millisecond))
 	s.o.Recorder.Record(Event{What: Fetched, Path: fl.file.Path, Name: fl.file.Name(), From: meta.From, Size: fl.meta.Size})
+	s.wentAhead(fl)
 	s.keep(fl)
-	s.forgetFill(fl)
+	s.goOn(fl)
 	if fl.file.Kind == goproxy.Info {
 		s.answers.exists(fl.file.Version)
 	}
@@ -142,25 +158,33 @@ func (s *Service) alreadyKnown(fl *fill) bool {
 }
 
 func (s *Service) fetch(fl *fill) (goproxy.Meta, error) {
-	turn, err := s.slots.acquire(s.ctx)
-	if err != nil {
-		return goproxy.Meta{}, s.closing(err)
-	}
-	defer turn.release()
 	wanted := func() error {
 		if s.abandoned(fl) {
 			return errAbandoned
 		}
 		return nil
 	}
+	if fl.urgent != nil {
+		return s.ask(goproxy.WithAhead(fl.task.ctx, fl.urgent), fl)
+	}
+	turn, err := s.slots.acquire(s.ctx)
+	if err != nil {
+		return goproxy.Meta{}, s.closing(err)
+	}
+	defer turn.release()
 	if err := wanted(); err != nil {
 		return goproxy.Meta{}, err
 	}
+	return s.ask(turn.with(fl.task.ctx, wanted), fl)
+}
+
+// ask asks the upstreams for a file, and before them what it must be.
+func (s *Service) ask(ctx context.Context, fl *fill) (goproxy.Meta, error) {
 	ahead := s.o.Verifier != nil && s.foresight.take(time.Now())
 	if ahead {
 		s.o.Verifier.Expect(fl.task.ctx, fl.file.Version)
 	}
-	meta, err := s.o.Fetcher.Fetch(turn.with(fl.task.ctx, wanted), fl.file, fl.sink)
+	meta, err := s.o.Fetcher.Fetch(ctx, fl.file, fl.sink)
 	if ahead && err == nil {
 		s.foresight.give()
 	}
@@ -186,6 +210,25 @@ func (s *Service) forgetFill(fl *fill) {
 	defer s.mu.Unlock()
 	if s.fills[fl.file] == fl {
 		delete(s.fills, fl.file)
+	}
+}
+
+// goOn ends joining a fill that has come, and takes the files ahead that it leads to.
+func (s *Service) goOn(fl *fill) {
+	s.forgetFill(fl)
+	s.mu.Lock()
+	then := fl.then
+	fl.then = nil
+	s.mu.Unlock()
+	if fl.file.Kind != goproxy.Mod || len(then) == 0 {
+		return
+	}
+	src, _ := fl.spool.content()
+	b, err := io.ReadAll(src)
+	for _, g := range then {
+		if err == nil {
+			s.ahead.goOn(g, b)
+		}
 	}
 }
 

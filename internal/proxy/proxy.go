@@ -32,6 +32,8 @@ type Options struct {
 	Recorder Recorder        // may be nil
 	Log      *slog.Logger
 	Tracer   trace.Tracer // may be nil: then nothing is traced
+	// Ahead says whether files of a module may be fetched before a client asks for them; nil: none.
+	Ahead func(path string) bool
 
 	Fresh     time.Duration // how long a list or a query is not asked again; 1 minute
 	Budget    time.Duration // how long a client waits for a fresh list when there is a stale one; 3 s
@@ -165,6 +167,7 @@ type Service struct {
 
 	scanners  scanners
 	foresight foresight
+	ahead     *readAhead // nil: nothing is fetched ahead
 
 	ctx    context.Context // of all fills: they belong to no request
 	cancel context.CancelFunc
@@ -191,6 +194,7 @@ func New(o Options) *Service {
 		fills:  map[goproxy.File]*fill{},
 	}
 	s.answers = newAnswers(s)
+	s.ahead = newReadAhead(s, o.Ahead)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if o.Verifier != nil && o.Ledger != nil {
 		s.pending.Store(true) // an earlier run may have left some
@@ -200,10 +204,14 @@ func New(o Options) *Service {
 }
 
 // Drain waits until the fills in flight have ended, or until ctx has.
-func (s *Service) Drain(ctx context.Context) error { return s.work.wait(ctx) }
+func (s *Service) Drain(ctx context.Context) error {
+	s.ahead.close()
+	return s.work.wait(ctx)
+}
 
 // Close ends all fills and waits for them. Nothing may be asked afterwards.
 func (s *Service) Close() {
+	s.ahead.close()
 	s.work.close()
 	s.cancel()
 	s.work.stop()
@@ -224,6 +232,7 @@ func (s *Service) closing(err error) error {
 func (s *Service) Open(ctx context.Context, f goproxy.File) (*goproxy.Content, error) {
 	c, err := s.stored(ctx, f)
 	if err == nil {
+		c.Ahead = s.ahead.asks(ctx, f, true)
 		return c, nil
 	}
 	s.storeTrouble(f, err)
@@ -233,7 +242,11 @@ func (s *Service) Open(ctx context.Context, f goproxy.File) (*goproxy.Content, e
 	if nf := s.absent.get(f.Path, f.Name()); nf != nil {
 		return nil, nf
 	}
-	return s.fill(ctx, f)
+	s.ahead.asks(ctx, f, false)
+	if c, err = s.fill(ctx, f); err == nil {
+		s.ahead.gave(ctx, f)
+	}
+	return c, err
 }
 
 // Stat implements goproxy.Source.
@@ -266,6 +279,7 @@ func (s *Service) Stat(ctx context.Context, f goproxy.File) (goproxy.Meta, error
 
 // List implements goproxy.Source.
 func (s *Service) List(ctx context.Context, path string) (*goproxy.Content, error) {
+	s.ahead.listed(ctx)
 	return s.answers.get(ctx, question{path: path, name: goproxy.ListName(path)})
 }
 

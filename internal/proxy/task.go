@@ -64,11 +64,13 @@ type Load struct {
 	Fills     int   `json:"fills"`     // files on their way
 	Refreshes int   `json:"refreshes"` // lists and queries on their way
 	Waiting   int64 `json:"waiting"`   // requests that wait for one of them
+
+	Ahead AheadStats `json:"ahead"`
 }
 
 // Load returns what there is to do now.
 func (s *Service) Load() Load {
-	l := Load{Waiting: s.waiting.Load()}
+	l := Load{Waiting: s.waiting.Load(), Ahead: s.ahead.now()}
 	s.mu.Lock()
 	l.Fills = len(s.fills)
 	s.mu.Unlock()

@@ -21,7 +21,7 @@ type Access struct {
 	Status   int
 	Bytes    int64 // of the body
 	Cache    Cache
-	Stored   bool // answered from the store, without an upstream
+	Stored   bool // answered from the store, without an upstream, and not fetched ahead either
 	Stale    bool
 	Took     time.Duration
 	Err      error             // why it was not 200

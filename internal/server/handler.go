@@ -241,8 +241,9 @@ func (h *Handler) protocol(w http.ResponseWriter, r *http.Request, a *Access, be
 	}
 	h.answered(path, rt)
 	a.Stale = c.Stale
-	a.Stored = stored(c)
-	a.Cache = cached(c, a.Stored, began)
+	hit := stored(c)
+	a.Stored = hit && !c.Ahead
+	a.Cache = cached(c, hit, began)
 	a.Status, a.Bytes, a.Err = h.write(w, r, rt, c, a.private(modulePath(rt.req)))
 	return a.Err == nil
 }

@@ -315,6 +315,22 @@ func line(err error) string {
 	return from + strings.Join(strings.Fields(err.Error()), " ")
 }
 
+// Ahead reports whether files of a module may be fetched before anybody asks for them: it is not private, and no upstream that is
+// asked for it is set not to.
+func (c *Chain) Ahead(path string) bool {
+	if goproxy.MatchesAny(c.o.Private, path) {
+		return false
+	}
+	for _, g := range c.all {
+		for _, u := range g.members {
+			if !u.o.Ahead.Is(true) {
+				return false
+			}
+		}
+	}
+	return len(c.all) > 0
+}
+
 // A Route is who is asked for a module, in order.
 type Route struct {
 	Private bool       // it matches a private pattern

@@ -35,7 +35,7 @@ func (g *group) usable(c Class) bool {
 }
 
 func (g *group) ask(ctx context.Context, rq request, private bool) *question {
-	q := &question{g: g, rq: rq, private: private, stale: goproxy.HaveStale(ctx), began: time.Now()}
+	q := &question{g: g, rq: rq, private: private, stale: goproxy.HaveStale(ctx), urgent: goproxy.Urgent(ctx), began: time.Now()}
 	for _, u := range g.order() {
 		u.begin()
 		q.asked = append(q.asked, asked{u: u})

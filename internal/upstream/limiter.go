@@ -2,8 +2,11 @@ package upstream
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/modhaven/modhaven/internal/goproxy"
 )
 
 const (
@@ -14,6 +17,8 @@ const (
 	afterOutage = 16
 	// easeEvery is how often at most the limit is lowered: what fails together is one event.
 	easeEvery = time.Second
+	// aheadShare is how much of the limit may be taken when what nobody has asked for yet gets a place.
+	aheadShare = 0.75
 )
 
 // A limiter bounds the requests that are with an upstream at once. The bound grows by one for each round of requests
@@ -26,6 +31,7 @@ type limiter struct {
 	limit   float64
 	taken   int
 	queue   []chan struct{} // who waits, in turn; a closed one has its place
+	later   []chan struct{} // likewise, for what nobody has asked for yet
 	eased   time.Time
 	quick   float64 // seconds that first bytes took lately, and
 	usually float64 // over a long time
@@ -40,31 +46,54 @@ func newLimiter(most int) *limiter {
 
 // acquire waits for a place. Give it back with release.
 func (l *limiter) acquire(ctx context.Context) error {
-	l.mu.Lock()
-	if l.taken < int(l.limit) && len(l.queue) == 0 {
-		l.taken++
-		l.mu.Unlock()
-		return nil
-	}
-	turn := make(chan struct{})
-	l.queue = append(l.queue, turn)
-	l.mu.Unlock()
-	select {
-	case <-turn:
-		return nil
-	case <-ctx.Done():
-		l.leave(turn)
-		return context.Cause(ctx)
+	urgent := goproxy.Urgent(ctx)
+	turn := l.enter(urgent == nil)
+	for {
+		select {
+		case <-turn:
+			return nil
+		case <-ctx.Done():
+			l.leave(turn)
+			return context.Cause(ctx)
+		case <-urgent: // never where it is nil
+			urgent = nil
+			l.hasten(turn)
+		}
 	}
 }
 
-// leave takes turn out of the queue, or gives its place back.
+// enter returns a turn, which is closed once it has a place.
+func (l *limiter) enter(urgent bool) chan struct{} {
+	turn := make(chan struct{})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if urgent {
+		l.queue = append(l.queue, turn)
+	} else {
+		l.later = append(l.later, turn)
+	}
+	l.admit()
+	return turn
+}
+
+// hasten puts a turn that can wait among those that cannot.
+func (l *limiter) hasten(turn chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if i := slices.Index(l.later, turn); i >= 0 {
+		l.later = slices.Delete(l.later, i, i+1)
+		l.queue = append(l.queue, turn)
+		l.admit()
+	}
+}
+
+// leave takes turn out of its queue, or gives its place back.
 func (l *limiter) leave(turn chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i, t := range l.queue {
-		if t == turn {
-			l.queue = append(l.queue[:i], l.queue[i+1:]...)
+	for _, q := range []*[]chan struct{}{&l.queue, &l.later} {
+		if i := slices.Index(*q, turn); i >= 0 {
+			*q = slices.Delete(*q, i, i+1)
 			return
 		}
 	}
@@ -84,6 +113,11 @@ func (l *limiter) admit() {
 	for l.taken < int(l.limit) && len(l.queue) > 0 {
 		close(l.queue[0])
 		l.queue = l.queue[1:]
+		l.taken++
+	}
+	for float64(l.taken) < l.limit*aheadShare && len(l.later) > 0 {
+		close(l.later[0])
+		l.later = l.later[1:]
 		l.taken++
 	}
 }
@@ -130,5 +164,5 @@ func (l *limiter) gently() {
 func (l *limiter) now() (taken, waiting, limit int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.taken, len(l.queue), int(l.limit)
+	return l.taken, len(l.queue) + len(l.later), int(l.limit)
 }

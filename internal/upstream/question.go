@@ -28,8 +28,9 @@ const (
 type question struct {
 	g       *group
 	rq      request
-	private bool // never asked of two at once
-	stale   bool // there is an older answer: no upstream is asked twice, or waited for
+	private bool            // never asked of two at once
+	stale   bool            // there is an older answer: no upstream is asked twice, or waited for
+	urgent  <-chan struct{} // closed once somebody asks for it; nil where somebody does
 
 	prefix map[*Upstream]string // before the name, at some upstreams
 	tagBy  *Upstream            // who gave rq.etag
@@ -195,6 +196,7 @@ func (q *question) wait(ctx context.Context) (*reply, error) {
 	case <-late:
 		q.late(ctx, eldest, hedge > 0 && time.Since(eldest.began) >= hedge)
 	case <-bell:
+	case <-q.urgent: // never where it is nil
 	case <-ctx.Done():
 	}
 	return nil, nil
@@ -214,7 +216,7 @@ func (q *question) youngest() *flight { return q.flights[len(q.flights)-1] }
 // tooLong returns after how long something is to be done about what is under way; 0 when nothing is left to do.
 func (q *question) tooLong(hedge, doubt time.Duration) time.Duration {
 	switch {
-	case q.flying > 1 && (q.stale || q.youngest().dropped):
+	case q.flying > 1 && (q.stale || q.youngest().dropped), q.ahead():
 		return 0
 	case q.flying > 1:
 		return doubt << min(q.again, 4)

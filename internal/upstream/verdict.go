@@ -6,8 +6,19 @@ import (
 	"github.com/modhaven/modhaven/internal/goproxy"
 )
 
-// once reports whether no upstream is asked twice or waited for: there is an older answer, or the list goes on.
-func (q *question) once() bool { return q.stale || q.goesOn() }
+// once reports whether no upstream is asked twice or waited for: there is an older answer, nobody has asked for it yet, or the
+// list goes on.
+func (q *question) once() bool { return q.stale || q.ahead() || q.goesOn() }
+
+// ahead reports whether nobody has asked for it yet.
+func (q *question) ahead() bool {
+	select {
+	case <-q.urgent:
+		q.urgent = nil
+	default:
+	}
+	return q.urgent != nil
+}
 
 // goesOn reports whether the list says to ask the next group, whatever others of this one said: its last member has answered
 // that the thing does not exist.

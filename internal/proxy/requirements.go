@@ -1,0 +1,57 @@
+package proxy
+
+import (
+	"strconv"
+	"strings"
+
+	"golang.org/x/mod/modfile"
+	"golang.org/x/mod/module"
+
+	"github.com/modhaven/modhaven/internal/goproxy"
+)
+
+// A depth is how far the go command reads the .mod files that a .mod leads to: https://go.dev/ref/mod#graph-pruning.
+type depth uint8
+
+const (
+	noFurther depth = iota
+	asPruned        // of what is required by a module that does not prune, all below it
+	oneLevel        // of what is required, and on from there as pruned: the module will be required by the main one, or be it
+	allBelow
+)
+
+// requirements returns the .mod files that are read because of a .mod.
+func requirements(mod []byte, follow depth) (gs []guess) {
+	if follow == noFurther {
+		return nil
+	}
+	f, err := modfile.ParseLax("go.mod", mod, nil)
+	if err != nil {
+		return nil
+	}
+	next := asPruned
+	switch {
+	case follow == allBelow, !prunes(f.Go):
+		next = allBelow
+	case follow == asPruned:
+		return nil
+	}
+	for _, r := range f.Require {
+		if module.Check(r.Mod.Path, r.Mod.Version) == nil {
+			gs = append(gs, guess{file: goproxy.File{Version: r.Mod, Kind: goproxy.Mod}, follow: next})
+		}
+	}
+	return gs
+}
+
+// prunes reports whether a module's requirements stand for all that its packages need: from go 1.17 on.
+func prunes(g *modfile.Go) bool {
+	if g == nil {
+		return false
+	}
+	major, rest, _ := strings.Cut(g.Version, ".")
+	minor, _, _ := strings.Cut(rest, ".")
+	minor = strings.TrimRight(strings.SplitN(strings.SplitN(minor, "rc", 2)[0], "beta", 2)[0], " ")
+	n, err := strconv.Atoi(minor)
+	return major != "1" || err == nil && n >= 17
+}
