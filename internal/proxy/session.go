@@ -107,6 +107,9 @@ func (by *session) next(f goproxy.File, hit bool) (gs []guess) {
 	if len(by.mods) >= maxGuesses || m.Path == toolchain {
 		return nil
 	}
+	if f.Kind != goproxy.Mod {
+		by.guessed[f] = allBelow + 1 // asked for: nothing to guess
+	}
 	switch f.Kind {
 	case goproxy.Mod:
 		by.mods[m] = true

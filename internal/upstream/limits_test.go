@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/modhaven/modhaven/internal/goproxy"
 )
 
 // at is a time so many milliseconds after some moment.
@@ -227,6 +229,70 @@ func TestLimiterInTurn(t *testing.T) {
 		}
 		if taken, waiting, _ := l.now(); taken != leastAtOnce || waiting != 0 {
 			t.Errorf("%d taken, %d wait", taken, waiting)
+		}
+	})
+}
+
+// TestLimiterAhead: what nobody has asked for yet comes after all else and leaves a quarter of the places free, until it becomes urgent.
+func TestLimiterAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter(4)
+		begin := func(ctx context.Context) chan struct{} {
+			has := make(chan struct{})
+			go func() {
+				if l.acquire(ctx) == nil {
+					close(has)
+				}
+			}()
+			synctest.Wait()
+			return has
+		}
+		placed := func(has chan struct{}) bool {
+			select {
+			case <-has:
+				return true
+			default:
+				return false
+			}
+		}
+		urgent := make(chan struct{})
+		left, leave := context.WithCancel(t.Context())
+		var ahead []chan struct{}
+		for i := range 5 {
+			ctx := goproxy.WithAhead(t.Context(), make(chan struct{}))
+			switch i {
+			case 3:
+				ctx = goproxy.WithAhead(left, make(chan struct{}))
+			case 4:
+				ctx = goproxy.WithAhead(t.Context(), urgent)
+			}
+			ahead = append(ahead, begin(ctx))
+		}
+		if !placed(ahead[2]) || placed(ahead[3]) || placed(ahead[4]) {
+			t.Error("three of four places are for what is fetched ahead")
+		}
+		leave()
+		close(urgent)
+		synctest.Wait()
+		if placed(ahead[3]) || !placed(ahead[4]) {
+			t.Error("what became urgent has no place, though one is free")
+		}
+		waits := begin(t.Context())
+		later := begin(goproxy.WithAhead(t.Context(), make(chan struct{})))
+		l.release()
+		synctest.Wait()
+		if !placed(waits) || placed(later) {
+			t.Error("what is urgent must go first")
+		}
+		l.release()
+		synctest.Wait()
+		if placed(later) {
+			t.Error("it took the last place but one")
+		}
+		l.release()
+		synctest.Wait()
+		if taken, waiting, _ := l.now(); !placed(later) || taken != 3 || waiting != 0 {
+			t.Errorf("placed: %v; %d taken, %d wait", placed(later), taken, waiting)
 		}
 	})
 }

@@ -392,6 +392,30 @@ func TestStaleAsksOnce(t *testing.T) {
 	})
 }
 
+// TestAheadAsksOnce: what nobody has asked for yet is asked for once, and again once somebody does.
+func TestAheadAsksOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		urgent := make(chan struct{})
+		ctx := goproxy.WithAhead(t.Context(), urgent)
+		a := plays(status(503), hang, status(503), has)
+		st := play(t, 0, "|", unchecked, a)
+		begin := time.Now()
+		if err := st.list(ctx); kind(err) != "unavailable" || time.Since(begin) != 0 || a.asked() != 1 {
+			t.Errorf("%v after %v and %d requests", err, time.Since(begin), a.asked())
+		}
+		got := make(chan error)
+		go func() { got <- st.list(ctx) }()
+		time.Sleep(10 * time.Second)
+		if a.asked() != 2 {
+			t.Errorf("%d requests; want what hangs not to be asked again", a.asked())
+		}
+		close(urgent)
+		if err := <-got; err != nil || a.asked() != 4 {
+			t.Errorf("%v after %d requests", err, a.asked())
+		}
+	})
+}
+
 // TestBackToThePrimary: it is asked again after two good checks and 30 s, not at the first sign of life.
 func TestBackToThePrimary(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
