@@ -49,7 +49,7 @@ func (e *execution) run(ctx context.Context) (status int, err error) {
 		ln.Close()
 		return 0, err
 	}
-	s := server.NewHTTP(hv.handler, nil, log)
+	s := server.NewHTTP(e.ahead(hv, hv.handler), nil, log)
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ln) }()
 	status, err = e.child(ln.Addr())

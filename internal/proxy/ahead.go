@@ -286,6 +286,21 @@ func (s *Service) spacious() bool {
 	return err != nil || free >= plentyFree || float64(free) >= spareSpace*float64(all)
 }
 
+// Ahead begins to fetch files that somebody is sure to ask for soon, in their order.
+func (s *Service) Ahead(files []goproxy.File) {
+	a := s.ahead
+	if a == nil {
+		return
+	}
+	by := newSession(time.Now())
+	by.pinned = true
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, f := range files {
+		a.add(by, guess{file: f, follow: asPruned})
+	}
+}
+
 // fillAhead fetches a file that nobody has asked for yet, unless that is under way.
 func (s *Service) fillAhead(g guess) {
 	s.mu.Lock()

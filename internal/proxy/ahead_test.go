@@ -393,18 +393,6 @@ func TestAheadClosed(t *testing.T) {
 	}
 }
 
-func TestPrunes(t *testing.T) {
-	want := map[string]bool{
-		"": false, "go 1.1": false, "go 1.16": false, "go 1.17": true, "go 1.17rc1": true, "go 1.21.0": true, "go 1.21rc2": true, "go 1.9": false, "go 2.0": true,
-	}
-	for _, line := range slices.Sorted(maps.Keys(want)) {
-		n := len(requirements([]byte("module m.example/m\n"+line+"\nrequire a.example/b v1.0.0\n"), asPruned))
-		if pruned := n == 0; pruned != want[line] {
-			t.Errorf("%q: pruned %v, want %v", line, pruned, want[line])
-		}
-	}
-}
-
 func FuzzRequirements(f *testing.F) {
 	for _, mod := range small {
 		f.Add([]byte("module a.example/m\n" + mod))

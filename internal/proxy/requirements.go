@@ -1,9 +1,6 @@
 package proxy
 
 import (
-	"strconv"
-	"strings"
-
 	"golang.org/x/mod/modfile"
 	"golang.org/x/mod/module"
 
@@ -31,7 +28,7 @@ func requirements(mod []byte, follow depth) (gs []guess) {
 	}
 	next := asPruned
 	switch {
-	case follow == allBelow, !prunes(f.Go):
+	case follow == allBelow, !goproxy.Prunes(f.Go):
 		next = allBelow
 	case follow == asPruned:
 		return nil
@@ -42,16 +39,4 @@ func requirements(mod []byte, follow depth) (gs []guess) {
 		}
 	}
 	return gs
-}
-
-// prunes reports whether a module's requirements stand for all that its packages need: from go 1.17 on.
-func prunes(g *modfile.Go) bool {
-	if g == nil {
-		return false
-	}
-	major, rest, _ := strings.Cut(g.Version, ".")
-	minor, _, _ := strings.Cut(rest, ".")
-	minor = strings.TrimRight(strings.SplitN(strings.SplitN(minor, "rc", 2)[0], "beta", 2)[0], " ")
-	n, err := strconv.Atoi(minor)
-	return major != "1" || err == nil && n >= 17
 }
