@@ -25,6 +25,9 @@ func (p *process) statusText(s telemetry.Status, now time.Time) string {
 	r := s.Requests
 	line("%s", p.msg.Sprintf("requests: %d, %s of them hits, %d stale, %d failed, %s sent", r.Total, percent(r.HitRatio), r.Stale, r.Failed, bytesText(r.Bytes)))
 	line("%s", p.msg.Sprintf("under way: %d files, %d lists and queries; %d requests wait, %d are held", s.Load.Fills, s.Load.Refreshes, s.Load.Waiting, s.Upstream.Held))
+	if a := s.Load.Ahead; a.Files+int64(a.Running+a.Waiting) > 0 {
+		line("%s", p.msg.Sprintf("fetched ahead: %d files, %s, of which %s asked for so far; %d under way, %d wait", a.Files, bytesText(a.Bytes), bytesText(a.AskedBytes), a.Running, a.Waiting))
+	}
 	if s.Store.Counted.IsZero() {
 		line("%s", p.msg.Sprintf("stored: not yet counted; %d errors of the store", s.Store.Errors))
 	} else {

@@ -395,6 +395,7 @@ func chineseStatus() []entry {
 		{"%s: the answer is not the status of a Modhaven", "%s：回答不是 Modhaven 的状态"},
 		{"Modhaven %s, up %s", "Modhaven %s，已运行 %s"},
 		{"requests: %d, %s of them hits, %d stale, %d failed, %s sent", "请求：%d，命中率 %s，过期回答 %d，失败 %d，已发送 %s"},
+		{"fetched ahead: %d files, %s, of which %s asked for so far; %d under way, %d wait", "预先下载：%d 个文件，%s，其中至今被请求 %s；%d 个进行中，%d 个等待"},
 		{"under way: %d files, %d lists and queries; %d requests wait, %d are held", "进行中：%d 个文件，%d 个列表和查询；%d 个请求在等待，%d 个被暂留"},
 		{"stored: not yet counted; %d errors of the store", "存储：尚未统计；存储错误 %d 次"},
 		{"stored: %d files, %s, counted %s ago; %d errors of the store", "存储：%d 个文件，%s，统计于 %s 前；存储错误 %d 次"},

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/modhaven/modhaven/internal/proxy"
 	"github.com/modhaven/modhaven/internal/upstream"
 )
 
@@ -37,6 +38,7 @@ type gauges struct {
 	fills, refreshes, requests                                 *prometheus.Desc
 	files, bytes, age                                          *prometheus.Desc
 	unverified, unnoted, own                                   *prometheus.Desc
+	aheadFiles, aheadBytes, aheadFlight                        *prometheus.Desc
 }
 
 func newGauges(t *Telemetry) *gauges {
@@ -61,9 +63,12 @@ func newGauges(t *Telemetry) *gauges {
 		bytes:     d("store_bytes", "Bytes stored, when they were counted last."),
 		age:       d("store_counted_age_seconds", "How long ago what is stored was counted."),
 
-		unverified: d("unverified_files", "Files that no checksum database proves, private ones among them, and that nobody found wrong."),
-		unnoted:    d("history_dropped_total", "Answers that the history of who was served what lacks."),
-		own:        d("own_sumdb_records", "Records of the checksum database of one's own.", "name"),
+		unverified:  d("unverified_files", "Files that no checksum database proves, private ones among them, and that nobody found wrong."),
+		unnoted:     d("history_dropped_total", "Answers that the history of who was served what lacks."),
+		aheadFiles:  d("ahead_files_total", "Files fetched before anybody asked for them: all (fetched), those asked for since (asked), those that nobody asked for within ten minutes (unasked).", "what"),
+		aheadBytes:  d("ahead_bytes_total", "Their bytes.", "what"),
+		aheadFlight: d("ahead_in_flight", "Files on their way that nobody had asked for when they were begun."),
+		own:         d("own_sumdb_records", "Records of the checksum database of one's own.", "name"),
 	}
 }
 
@@ -72,6 +77,7 @@ func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		g.breaker, g.healthy, g.inFlight, g.waiting, g.limit, g.budget, g.paused,
 		g.held, g.degraded, g.fills, g.refreshes, g.requests, g.files, g.bytes, g.age, g.unverified, g.unnoted, g.own,
+		g.aheadFiles, g.aheadBytes, g.aheadFlight,
 	} {
 		ch <- d
 	}
@@ -98,6 +104,8 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	set(g.fills, float64(load.Fills))
 	set(g.refreshes, float64(load.Refreshes))
 	set(g.requests, float64(load.Waiting))
+	g.ahead(ch, load.Ahead)
+	set(g.aheadFlight, float64(load.Ahead.Running))
 	trust := g.t.trust()
 	set(g.unverified, float64(trust.Unverified))
 	ch <- prometheus.MustNewConstMetric(g.unnoted, prometheus.CounterValue, float64(trust.Unnoted))
@@ -109,6 +117,19 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 		set(g.bytes, float64(size.Bytes))
 		set(g.age, time.Since(size.Counted).Seconds())
 	}
+}
+
+// ahead says of what use it was to fetch files ahead.
+func (g *gauges) ahead(ch chan<- prometheus.Metric, a proxy.AheadStats) {
+	count := func(d *prometheus.Desc, n int64, what string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), what)
+	}
+	count(g.aheadFiles, a.Files, "fetched")
+	count(g.aheadFiles, a.AskedFiles, "asked")
+	count(g.aheadFiles, a.UnaskedFiles, "unasked")
+	count(g.aheadBytes, a.Bytes, "fetched")
+	count(g.aheadBytes, a.AskedBytes, "asked")
+	count(g.aheadBytes, a.UnaskedBytes, "unasked")
 }
 
 func (g *gauges) upstream(set func(*prometheus.Desc, float64, ...string), name string, u upstream.UpstreamStatus) {

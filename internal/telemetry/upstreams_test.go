@@ -80,7 +80,7 @@ func TestGauges(t *testing.T) {
 	counted := make(chan struct{})
 	tel.Watch(Sources{
 		Upstreams: someStatus,
-		Load:      func() proxy.Load { return proxy.Load{Fills: 8, Refreshes: 9, Waiting: 10} },
+		Load:      func() proxy.Load { return proxy.Load{Fills: 8, Refreshes: 9, Waiting: 10, Ahead: proxy.AheadStats{Running: 13, Files: 14, Bytes: 15, AskedFiles: 16, AskedBytes: 17, UnaskedFiles: 18, UnaskedBytes: 19}} },
 		Size: func(context.Context) (Size, error) {
 			defer close(counted)
 			return Size{Files: 11, Bytes: 12}, nil
@@ -112,6 +112,7 @@ func TestGauges(t *testing.T) {
 		{"fills_in_flight", nil, 8},
 		{"refreshes_in_flight", nil, 9},
 		{"waiting_requests", nil, 10},
+		{"ahead_in_flight", nil, 13},
 		{"store_files", nil, 11},
 		{"store_bytes", nil, 12},
 	} {
@@ -121,6 +122,13 @@ func TestGauges(t *testing.T) {
 	}
 	if got := metric(t, all, "modhaven_upstream_paused_seconds", "upstream="+up).GetGauge().GetValue(); got < 3000 || got > 3600 {
 		t.Errorf("paused for %v s", got)
+	}
+	for what, want := range map[string][2]float64{"fetched": {14, 15}, "asked": {16, 17}, "unasked": {18, 19}} {
+		for i, name := range []string{"ahead_files_total", "ahead_bytes_total"} {
+			if got := metric(t, all, "modhaven_"+name, "what="+what).GetCounter().GetValue(); got != want[i] {
+				t.Errorf("%s of %s = %v, want %v", name, what, got, want[i])
+			}
+		}
 	}
 	for name, want := range map[string]float64{"stale_answers_total": 1, "store_errors_total": 1, "store_written_files_total": 1, "store_written_bytes_total": 100} {
 		if got := metric(t, all, "modhaven_"+name).GetCounter().GetValue(); got != want {
