@@ -51,6 +51,7 @@ func benches() []bench {
 		{"hot", "stored files under wrk, against a bare handler and nginx", benchHot},
 		{"cold", "go mod download through an empty Modhaven, against straight from the upstream", benchCold},
 		{"graph", "go mod graph over 390 .mod files, likewise", benchGraph},
+		{"ahead", "both with an upstream far away, and one so near that nothing is to be gained", benchAhead},
 		{"verified", "go mod download where each file is checked against a checksum database, and lookups from memory", benchVerified},
 		{"herd", "100 clients ask for one cold zip", benchHerd},
 		{"hang", "hits while 200 fills hang on a dead upstream", benchHang},
