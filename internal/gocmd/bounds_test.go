@@ -39,8 +39,8 @@ func counted(t *testing.T) (tool string, count func() int) {
 // TestTogether has requests that come together cost one command, a list and "latest" too.
 func TestTogether(t *testing.T) {
 	g := newForge(t)
-	r := g.repo("plain")
-	r.commit([]string{"v1.0.0"}, "go.mod", "module "+r.path()+"\n")
+	r := g.Repo("plain")
+	r.Commit([]string{"v1.0.0"}, "go.mod", "module "+r.Path+"\n")
 	tool, count := counted(t)
 	f := g.fetcher(Options{Go: tool})
 	f.surveys.keep = dialTimeout // longer than the test takes
@@ -49,9 +49,9 @@ func TestTogether(t *testing.T) {
 		all.Go(func() {
 			var err error
 			if i%2 == 0 {
-				_, err = read(f.List(t.Context(), r.path()))
+				_, err = read(f.List(t.Context(), r.Path))
 			} else {
-				_, err = read(f.Query(t.Context(), r.path(), "latest"))
+				_, err = read(f.Query(t.Context(), r.Path, "latest"))
 			}
 			if err != nil {
 				t.Error(err)
@@ -64,7 +64,7 @@ func TestTogether(t *testing.T) {
 	}
 	for range 3 {
 		for _, k := range []goproxy.Kind{goproxy.Info, goproxy.Mod, goproxy.Zip} {
-			if _, err := fetch(f, file(r.path(), "v1.0.0", k)); err != nil {
+			if _, err := fetch(f, file(r.Path, "v1.0.0", k)); err != nil {
 				t.Error(err)
 			}
 		}
@@ -80,10 +80,10 @@ func TestMany(t *testing.T) {
 	f := g.fetcher(Options{Concurrent: 2})
 	var all sync.WaitGroup
 	for i := range 20 {
-		r := g.repo(fmt.Sprintf("many/m%d", i))
-		r.commit([]string{"v1.0.0"}, "go.mod", "module "+r.path()+"\n")
+		r := g.Repo(fmt.Sprintf("many/m%d", i))
+		r.Commit([]string{"v1.0.0"}, "go.mod", "module "+r.Path+"\n")
 		all.Go(func() {
-			if _, err := fetch(f, file(r.path(), "v1.0.0", goproxy.Zip)); err != nil {
+			if _, err := fetch(f, file(r.Path, "v1.0.0", goproxy.Zip)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -108,10 +108,10 @@ func TestBudget(t *testing.T) {
 	f := g.fetcher(Options{})
 	paths := make([]string, 3)
 	for i := range paths {
-		r := g.repo(fmt.Sprintf("kept%d", i))
-		r.commit([]string{"v1.0.0"}, "go.mod", "module "+r.path()+"\n", "a.txt", strings.Repeat(fmt.Sprintln(i), 1000))
-		paths[i] = r.path()
-		if _, err := fetch(f, file(r.path(), "v1.0.0", goproxy.Zip)); err != nil {
+		r := g.Repo(fmt.Sprintf("kept%d", i))
+		r.Commit([]string{"v1.0.0"}, "go.mod", "module "+r.Path+"\n", "a.txt", strings.Repeat(fmt.Sprintln(i), 1000))
+		paths[i] = r.Path
+		if _, err := fetch(f, file(r.Path, "v1.0.0", goproxy.Zip)); err != nil {
 			t.Fatal(err)
 		}
 		f.wg.Wait()
@@ -137,7 +137,7 @@ func TestDisk(t *testing.T) {
 	g := newForge(t)
 	f := g.fetcher(Options{})
 	f.o.Disk = 1
-	g.pages.Store("stuck", hostName+"/stuck git https://"+hangHost+"/stuck.git")
+	g.Page("stuck", hostName+"/stuck git https://"+hangHost+"/stuck.git")
 	_, err := fetch(f, file(hostName+"/stuck", "v1.0.0", goproxy.Zip))
 	wantError(t, f, "zip", err, failing{path: hostName + "/stuck", want: "refused", says: []string{"more than the 1 bytes of disk"}})
 	wantNoProcess(t, f)
@@ -146,21 +146,21 @@ func TestDisk(t *testing.T) {
 // TestShared has processes that share a directory each have a part of it, and the next one what was kept there.
 func TestShared(t *testing.T) {
 	g := newForge(t)
-	r := g.repo("plain")
-	r.commit([]string{"v1.0.0"}, "go.mod", "module "+r.path()+"\n")
+	r := g.Repo("plain")
+	r.Commit([]string{"v1.0.0"}, "go.mod", "module "+r.Path+"\n")
 	tool, count := counted(t)
 	o := Options{Dir: filepath.Join(t.TempDir(), "direct"), Go: tool}
 	a, b := g.fetcher(o), g.fetcher(o)
 	if a.dir == b.dir {
 		t.Fatalf("both have %s", a.dir)
 	}
-	if _, err := fetch(a, file(r.path(), "v1.0.0", goproxy.Zip)); err != nil {
+	if _, err := fetch(a, file(r.Path, "v1.0.0", goproxy.Zip)); err != nil {
 		t.Fatal(err)
 	}
 	a.Close()
 	c := g.fetcher(o)
 	n := count()
-	if _, err := fetch(c, file(r.path(), "v1.0.0", goproxy.Zip)); err != nil || count() != n {
+	if _, err := fetch(c, file(r.Path, "v1.0.0", goproxy.Zip)); err != nil || count() != n {
 		t.Errorf("fetched again with %d commands, %v, though it was kept", count()-n, err)
 	}
 }
@@ -187,11 +187,11 @@ func TestEnvironment(t *testing.T) {
 // TestInsecure has a module come over http where that is allowed, through the guard too.
 func TestInsecure(t *testing.T) {
 	g := newForge(t)
-	r := g.repo("plain")
-	r.commit([]string{"v1.0.0"}, "go.mod", "module "+r.path()+"\n")
-	g.pages.Store("plain", r.path()+" git http://"+r.path()+".git")
+	r := g.Repo("plain")
+	r.Commit([]string{"v1.0.0"}, "go.mod", "module "+r.Path+"\n")
+	g.Page("plain", r.Path+" git http://"+r.Path+".git")
 	f := g.fetcher(Options{Insecure: hostName})
-	if _, err := fetch(f, file(r.path(), "v1.0.0", goproxy.Zip)); err != nil {
+	if _, err := fetch(f, file(r.Path, "v1.0.0", goproxy.Zip)); err != nil {
 		t.Error(err)
 	}
 }
@@ -222,16 +222,16 @@ func TestPermitted(t *testing.T) {
 // second version with the first.
 func BenchmarkCold(b *testing.B) {
 	g := newForge(b)
-	r := g.repo("bench")
+	r := g.Repo("bench")
 	const files = 200
 	for i := range files {
-		r.commit(nil, fmt.Sprintf("f%d.go", i%20), fmt.Sprintf("package bench\n\n// %s\n", strings.Repeat(fmt.Sprint(i), 500)), "go.mod", "module "+r.path()+"\n")
+		r.Commit(nil, fmt.Sprintf("f%d.go", i%20), fmt.Sprintf("package bench\n\n// %s\n", strings.Repeat(fmt.Sprint(i), 500)), "go.mod", "module "+r.Path+"\n")
 	}
-	r.commit([]string{"v1.0.0"}, "first.go", "package bench\n")
-	r.commit([]string{"v1.1.0"}, "second.go", "package bench\n")
+	r.Commit([]string{"v1.0.0"}, "first.go", "package bench\n")
+	r.Commit([]string{"v1.1.0"}, "second.go", "package bench\n")
 	get := func(b *testing.B, f *Fetcher, version string) {
 		for _, k := range []goproxy.Kind{goproxy.Info, goproxy.Mod, goproxy.Zip} {
-			if _, err := fetch(f, file(r.path(), version, k)); err != nil {
+			if _, err := fetch(f, file(r.Path, version, k)); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -247,7 +247,7 @@ func BenchmarkCold(b *testing.B) {
 			dir := filepath.Join(f.dir, "plain")
 			removeAll(dir)
 			b.StartTimer()
-			if _, err := g.plainGo(f, dir, "mod", "download", "-json", r.path()+"@v1.0.0"); err != nil {
+			if _, err := g.plainGo(f, dir, "mod", "download", "-json", r.Path+"@v1.0.0"); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/modhaven/modhaven/internal/goproxy"
+	"github.com/modhaven/modhaven/internal/proxytest"
 )
 
 // A failing is a module that cannot be had, and what must be said of it.
@@ -62,12 +63,12 @@ func TestFailures(t *testing.T) {
 	g := newForge(t)
 	f := g.fetcher(Options{})
 	for _, code := range []int{200, 403, 410, 429, 500, 503} {
-		g.codes.Store(fmt.Sprintf("code%d", code), code)
+		g.status(fmt.Sprintf("code%d", code), code)
 	}
 	for _, x := range failings() {
 		t.Run(x.name, func(t *testing.T) {
 			if x.page != "" {
-				g.pages.Store(strings.TrimPrefix(x.path, hostName+"/"), x.path+" "+x.page)
+				g.Page(strings.TrimPrefix(x.path, hostName+"/"), x.path+" "+x.page)
 			}
 			_, err := read(f.List(t.Context(), x.path))
 			wantError(t, f, "list", err, x)
@@ -110,20 +111,20 @@ func wantError(t *testing.T, f *Fetcher, what string, err error, x failing) {
 // TestAbsent has what a repository lacks be absent, and nothing else.
 func TestAbsent(t *testing.T) {
 	g := newForge(t)
-	r := g.repo("some")
-	r.commit([]string{"v1.0.0"}, "go.mod", "module "+r.path()+"\n")
+	r := g.Repo("some")
+	r.Commit([]string{"v1.0.0"}, "go.mod", "module "+r.Path+"\n")
 	f := g.fetcher(Options{})
-	odd := g.repo("certificate/timed-out") // names that are as troubles
-	odd.commit(nil, "go.mod", "module "+odd.path()+"\n")
-	_, err := read(f.Query(t.Context(), odd.path(), "no.such.host"))
-	wantError(t, f, "odd", err, failing{path: odd.path(), want: "absent"})
+	odd := g.Repo("certificate/timed-out") // names that are as troubles
+	odd.Commit(nil, "go.mod", "module "+odd.Path+"\n")
+	_, err := read(f.Query(t.Context(), odd.Path, "no.such.host"))
+	wantError(t, f, "odd", err, failing{path: odd.Path, want: "absent"})
 	for _, x := range []struct{ path, version string }{
-		{r.path(), "v1.0.1"},
-		{r.path(), "v0.0.0-20260102030405-123456789abc"},
-		{r.path(), "v1.0.0-0.20260102030405-123456789abc"},
-		{r.path() + "/v2", "v2.0.0"},
-		{r.path() + "/sub", "v1.0.0"},
-		{r.path(), "v2.0.0+incompatible"},
+		{r.Path, "v1.0.1"},
+		{r.Path, "v0.0.0-20260102030405-123456789abc"},
+		{r.Path, "v1.0.0-0.20260102030405-123456789abc"},
+		{r.Path + "/v2", "v2.0.0"},
+		{r.Path + "/sub", "v1.0.0"},
+		{r.Path, "v2.0.0+incompatible"},
 	} {
 		for _, k := range []goproxy.Kind{goproxy.Info, goproxy.Mod, goproxy.Zip} {
 			_, err := fetch(f, file(x.path, x.version, k))
@@ -131,29 +132,29 @@ func TestAbsent(t *testing.T) {
 		}
 	}
 	for _, query := range []string{"nobranch", "v1.0.x", "0123456789abcdef0123456789abcdef01234567", "certificate", "upgrade", "-x", "a b", "../x", ">v1.0.0", ""} {
-		_, err := read(f.Query(t.Context(), r.path(), query))
-		wantError(t, f, query, err, failing{path: r.path(), want: "absent"})
+		_, err := read(f.Query(t.Context(), r.Path, query))
+		wantError(t, f, query, err, failing{path: r.Path, want: "absent"})
 	}
-	_, err = read(f.List(t.Context(), r.path()+"/sub"))
-	wantError(t, f, "list", err, failing{path: r.path() + "/sub", want: "absent"})
+	_, err = read(f.List(t.Context(), r.Path+"/sub"))
+	wantError(t, f, "list", err, failing{path: r.Path + "/sub", want: "absent"})
 }
 
 // TestCredentials has a netrc file be used by the go command and by git, read anew each time, and what is in it stay a secret.
 func TestCredentials(t *testing.T) {
 	g := newForge(t)
-	r := g.repo(privateDir + "/mine")
-	r.commit([]string{"v1.0.0"}, "go.mod", "module "+r.path()+"\n")
+	r := g.Repo(privateDir + "/mine")
+	r.Commit([]string{"v1.0.0"}, "go.mod", "module "+r.Path+"\n")
 	netrc := filepath.Join(t.TempDir(), "netrc")
-	write(t, netrc, "machine "+hostName+" login user password wrong-pass-word\n")
+	write(t, netrc, "machine "+hostName+" login "+proxytest.GitUser+" password wrong-pass-word\n")
 	f := g.fetcher(Options{Env: []string{"NETRC=" + netrc}})
-	x := failing{path: r.path(), want: "refused", says: []string{"authentication failed for " + hostName + ": the credential for it was refused"}}
-	_, err := read(f.List(t.Context(), r.path()))
+	x := failing{path: r.Path, want: "refused", says: []string{"authentication failed for " + hostName + ": the credential for it was refused"}}
+	_, err := read(f.List(t.Context(), r.Path))
 	wantError(t, f, "list", err, x)
-	write(t, netrc, "machine "+hostName+" login user password pass-word\n")
-	if list, err := read(f.List(t.Context(), r.path())); err != nil || list != "v1.0.0\n" {
+	write(t, netrc, "machine "+hostName+" login "+proxytest.GitUser+" password "+proxytest.GitPassword+"\n")
+	if list, err := read(f.List(t.Context(), r.Path)); err != nil || list != "v1.0.0\n" {
 		t.Errorf("list: %q, %v", list, err)
 	}
-	if _, err := fetch(f, file(r.path(), "v1.0.0", goproxy.Zip)); err != nil {
+	if _, err := fetch(f, file(r.Path, "v1.0.0", goproxy.Zip)); err != nil {
 		t.Error(err)
 	}
 }
@@ -161,9 +162,9 @@ func TestCredentials(t *testing.T) {
 // TestSSH has git use the command that is configured for SSH, and what it says be understood.
 func TestSSH(t *testing.T) {
 	g := newForge(t)
-	r := g.repo("plain")
-	r.commit([]string{"v1.0.0"}, "go.mod", "module "+r.path()+"\n")
-	g.pages.Store("plain", r.path()+" git ssh://git@"+r.path()+".git")
+	r := g.Repo("plain")
+	r.Commit([]string{"v1.0.0"}, "go.mod", "module "+r.Path+"\n")
+	g.Page("plain", r.Path+" git ssh://git@"+r.Path+".git")
 	ssh := filepath.Join(t.TempDir(), "ssh")
 	f := g.fetcher(Options{Env: []string{"GIT_SSH_COMMAND=" + ssh}})
 	script := func(text string) {
@@ -179,12 +180,12 @@ func TestSSH(t *testing.T) {
 		"ssh: connect to host h port 22: Connection refused": {want: "unavailable", says: []string{"cannot be reached"}},
 	} {
 		script("echo '" + said + "' >&2; exit 255")
-		want.path = r.path()
-		_, err := read(f.List(t.Context(), r.path()))
+		want.path = r.Path
+		_, err := read(f.List(t.Context(), r.Path))
 		wantError(t, f, "list", err, want)
 	}
-	script(`for last; do :; done; eval "$(echo "$last" | sed "s,'/,'` + g.root + `/,")"`) // the last argument is what to run there
-	if _, err := fetch(f, file(r.path(), "v1.0.0", goproxy.Zip)); err != nil {
+	script(`for last; do :; done; eval "$(echo "$last" | sed "s,'/,'` + g.Root + `/,")"`) // the last argument is what to run there
+	if _, err := fetch(f, file(r.Path, "v1.0.0", goproxy.Zip)); err != nil {
 		t.Error(err)
 	}
 }
@@ -192,31 +193,31 @@ func TestSSH(t *testing.T) {
 // TestNewerGo has the version and the go.mod of a module that needs a newer Go, and for its zip a reason.
 func TestNewerGo(t *testing.T) {
 	g := newForge(t)
-	r := g.repo("newer")
-	r.commit([]string{"v1.0.0"}, "go.mod", "module "+r.path()+"\n\ngo 1.999\n")
+	r := g.Repo("newer")
+	r.Commit([]string{"v1.0.0"}, "go.mod", "module "+r.Path+"\n\ngo 1.999\n")
 	f := g.fetcher(Options{})
-	if list, err := read(f.List(t.Context(), r.path())); err != nil || list != "v1.0.0\n" {
+	if list, err := read(f.List(t.Context(), r.Path)); err != nil || list != "v1.0.0\n" {
 		t.Errorf("list: %q, %v", list, err)
 	}
-	if _, err := read(f.Query(t.Context(), r.path(), "latest")); err != nil {
+	if _, err := read(f.Query(t.Context(), r.Path, "latest")); err != nil {
 		t.Error(err)
 	}
 	for _, k := range []goproxy.Kind{goproxy.Info, goproxy.Mod} {
-		if _, err := fetch(f, file(r.path(), "v1.0.0", k)); err != nil {
+		if _, err := fetch(f, file(r.Path, "v1.0.0", k)); err != nil {
 			t.Error(err)
 		}
 	}
-	_, err := fetch(f, file(r.path(), "v1.0.0", goproxy.Zip))
-	wantError(t, f, "zip", err, failing{path: r.path(), want: "unavailable", says: []string{"needs Go 1.999", "install Go 1.999 or newer"}})
+	_, err := fetch(f, file(r.Path, "v1.0.0", goproxy.Zip))
+	wantError(t, f, "zip", err, failing{path: r.Path, want: "unavailable", says: []string{"needs Go 1.999", "install Go 1.999 or newer"}})
 }
 
 func TestNoGit(t *testing.T) {
 	g := newForge(t)
-	r := g.repo("plain")
-	r.commit([]string{"v1.0.0"}, "go.mod", "module "+r.path()+"\n")
+	r := g.Repo("plain")
+	r.Commit([]string{"v1.0.0"}, "go.mod", "module "+r.Path+"\n")
 	f := g.fetcher(Options{Env: []string{"PATH=" + t.TempDir()}})
-	_, err := read(f.List(t.Context(), r.path()))
-	wantError(t, f, "list", err, failing{path: r.path(), want: "unavailable", says: []string{"git is not installed on the server; install it"}})
+	_, err := read(f.List(t.Context(), r.Path))
+	wantError(t, f, "list", err, failing{path: r.Path, want: "unavailable", says: []string{"git is not installed on the server; install it"}})
 }
 
 func TestClean(t *testing.T) {
@@ -272,7 +273,7 @@ func TestHang(t *testing.T) {
 	f.wg.Wait()
 	wantNoProcess(t, f)
 
-	g.pages.Store("stuck", hostName+"/stuck git https://"+hangHost+"/stuck.git")
+	g.Page("stuck", hostName+"/stuck git https://"+hangHost+"/stuck.git")
 	stuck := failing{path: hostName + "/stuck", want: "unavailable", says: []string{"host " + hangHost + " has not answered for 1s"}}
 	f.patience = time.Second
 	_, err := read(f.List(t.Context(), stuck.path))
@@ -289,10 +290,10 @@ func TestHang(t *testing.T) {
 // TestClose has Close end what runs, and others not wait for a silent host's modules.
 func TestClose(t *testing.T) {
 	g := newForge(t)
-	r := g.repo("plain")
-	r.commit([]string{"v1.0.0"}, "go.mod", "module "+r.path()+"\n")
+	r := g.Repo("plain")
+	r.Commit([]string{"v1.0.0"}, "go.mod", "module "+r.Path+"\n")
 	f := g.fetcher(Options{})
-	g.pages.Store("stuck", hostName+"/stuck git https://"+hangHost+"/stuck.git")
+	g.Page("stuck", hostName+"/stuck git https://"+hangHost+"/stuck.git")
 	const stuck = 8
 	errs := make(chan error, stuck)
 	for i := range stuck {
@@ -302,7 +303,7 @@ func TestClose(t *testing.T) {
 		}()
 	}
 	<-g.hung
-	if _, err := fetch(f, file(r.path(), "v1.0.0", goproxy.Zip)); err != nil {
+	if _, err := fetch(f, file(r.Path, "v1.0.0", goproxy.Zip)); err != nil {
 		t.Error(err)
 	}
 	if err := f.Close(); err != nil {

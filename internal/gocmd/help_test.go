@@ -3,21 +3,15 @@ package gocmd
 import (
 	"bytes"
 	"context"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"net"
 	"net/http"
-	"net/http/cgi"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -25,12 +19,13 @@ import (
 	"golang.org/x/mod/module"
 
 	"github.com/modhaven/modhaven/internal/goproxy"
+	"github.com/modhaven/modhaven/internal/proxytest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
-	hostName   = "git.example.com"   // the test server, with a certificate
+	hostName   = proxytest.GitHost
 	privateDir = "secret"            // repositories below it need user and password
 	downHost   = "down.example.com"  // refuses connections
 	goneHost   = "gone.example.com"  // is not known
@@ -38,43 +33,20 @@ const (
 	innerHost  = "inner.example.com" // resolves to a private address
 )
 
-// A forge is a host with git repositories, over TLS.
+// A forge is a host with git repositories, and names beside it that have troubles.
 type forge struct {
-	tb    testing.TB
-	root  string // bare repositories
-	srv   *httptest.Server
-	plain *httptest.Server // the same over http
-	ca    string
-	hang  net.Listener
-	hung  chan struct{} // a connection to hangHost
-	pages sync.Map      // path without slash in front → content of the go-import tag
-	codes sync.Map      // path without slash in front → status of every answer
-	asked atomic.Int64  // git requests
-	clock int           // of commits
+	*proxytest.Git
+	tb   testing.TB
+	hang net.Listener
+	hung chan struct{} // a connection to hangHost
 }
 
 func newForge(tb testing.TB) *forge {
 	tb.Helper()
-	if _, err := exec.LookPath("git"); err != nil {
-		tb.Skipf("git is not installed, and these tests are about it: %v", err)
-	}
-	execPath, err := exec.Command("git", "--exec-path").Output()
-	backend := filepath.Join(strings.TrimSpace(string(execPath)), "git-http-backend")
-	if _, serr := os.Stat(backend); err != nil || serr != nil {
-		tb.Skipf("git has no git-http-backend here, which serves the repositories: %v %v", err, serr)
-	}
-	g := &forge{tb: tb, root: tb.TempDir(), hung: make(chan struct{}, 10)}
-	git := &cgi.Handler{Path: backend, Env: []string{"GIT_PROJECT_ROOT=" + g.root, "GIT_HTTP_EXPORT_ALL=1", "HOME=" + g.root}, Stderr: io.Discard}
-	g.srv = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { g.serve(w, r, git) }))
-	g.srv.Config.ErrorLog = log.New(io.Discard, "", 0) // clients that leave
-	g.srv.StartTLS()
-	tb.Cleanup(g.srv.Close)
-	g.plain = httptest.NewServer(g.srv.Config.Handler)
-	tb.Cleanup(g.plain.Close)
-	g.ca = filepath.Join(tb.TempDir(), "ca.pem")
-	write(tb, g.ca, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: g.srv.Certificate().Raw})))
-	g.hang, err = net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
+	g := &forge{Git: proxytest.NewGit(tb), tb: tb, hung: make(chan struct{}, 10)}
+	g.Lock(privateDir + "/")
+	var err error
+	if g.hang, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		tb.Fatal(err)
 	}
 	var conns sync.WaitGroup
@@ -92,32 +64,11 @@ func newForge(tb testing.TB) *forge {
 	return g
 }
 
-func (g *forge) serve(w http.ResponseWriter, r *http.Request, git http.Handler) {
-	path := strings.Trim(r.URL.Path, "/")
-	if strings.HasPrefix(path, privateDir+"/") {
-		if user, pass, _ := r.BasicAuth(); user != "user" || pass != "pass-word" {
-			w.Header().Set("WWW-Authenticate", `Basic realm="test"`)
-			http.Error(w, "who are you?", http.StatusUnauthorized)
-			return
-		}
-	}
-	first, _, _ := strings.Cut(path, "/")
-	if code, ok := g.codes.Load(first); ok {
-		http.Error(w, "unknown revision of a 404 Not Found", code.(int))
-		return
-	}
-	if r.URL.Query().Get("go-get") != "1" {
-		g.asked.Add(1)
-		git.ServeHTTP(w, r)
-		return
-	}
-	for p := path; p != "."; p = filepath.ToSlash(filepath.Dir(p)) {
-		if tag, ok := g.pages.Load(p); ok {
-			fmt.Fprintf(w, `<html><head><meta name="go-import" content="%s"></head></html>`, tag)
-			return
-		}
-	}
-	http.NotFound(w, r)
+// status has a forge answer with a status to all that begins with an element.
+func (g *forge) status(first string, code int) {
+	g.Answer(first, func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "unknown revision of a 404 Not Found", code)
+	})
 }
 
 // fetcher returns a Fetcher that reaches the forge, and loopback through no other way.
@@ -126,7 +77,7 @@ func (g *forge) fetcher(o Options) *Fetcher {
 	if o.Dir == "" {
 		o.Dir = filepath.Join(g.tb.TempDir(), "direct")
 	}
-	o.Env = append(o.Env, "SSL_CERT_FILE="+g.ca, "GIT_SSL_CAINFO="+g.ca)
+	o.Env = append(o.Env, "SSL_CERT_FILE="+g.CertFile, "GIT_SSL_CAINFO="+g.CertFile)
 	for _, key := range proxies {
 		if tb, ok := g.tb.(*testing.T); ok {
 			tb.Setenv(key, "")
@@ -155,9 +106,9 @@ func (g *forge) dial(f *Fetcher) func(context.Context, string, string) (net.Conn
 		switch host {
 		case hostName:
 			if port == "80" {
-				return d.DialContext(ctx, network, g.plain.Listener.Addr().String())
+				return d.DialContext(ctx, network, g.Plain)
 			}
-			return d.DialContext(ctx, network, g.srv.Listener.Addr().String())
+			return d.DialContext(ctx, network, g.Addr)
 		case hangHost:
 			return d.DialContext(ctx, network, g.hang.Addr().String())
 		case goneHost:
@@ -174,71 +125,6 @@ func (g *forge) dial(f *Fetcher) func(context.Context, string, string) (net.Conn
 		}
 		return f.dialChecked(ctx, network, addr)
 	}
-}
-
-// A repo is a repository of a forge, with a work tree.
-type repo struct {
-	g    *forge
-	name string
-	tree string
-}
-
-// repo makes a repository that is served as HOST/name and is a module's there.
-func (g *forge) repo(name string) *repo {
-	g.tb.Helper()
-	r := &repo{g: g, name: name, tree: filepath.Join(g.tb.TempDir(), "tree")}
-	bare := filepath.Join(g.root, name+".git")
-	git(g.tb, "", "init", "-q", "--bare", "-b", "main", bare)
-	git(g.tb, "", "init", "-q", "-b", "main", r.tree)
-	r.git("remote", "add", "origin", bare)
-	path := hostName + "/" + name
-	g.pages.Store(name, path+" git https://"+path+".git")
-	return r
-}
-
-func (r *repo) path() string { return hostName + "/" + r.name }
-
-func (r *repo) git(args ...string) string {
-	r.g.tb.Helper()
-	return git(r.g.tb, r.tree, args...)
-}
-
-// commit makes a commit of files, given as name and content in turn, with tags, and publishes all.
-func (r *repo) commit(tags []string, nameAndContent ...string) (hash string) {
-	r.g.tb.Helper()
-	for i := 0; i < len(nameAndContent); i += 2 {
-		write(r.g.tb, filepath.Join(r.tree, nameAndContent[i]), nameAndContent[i+1])
-	}
-	r.g.clock++
-	date := fmt.Sprintf("2026-01-02T03:04:%02dZ", r.g.clock%60)
-	r.git("add", "-A")
-	r.git("-c", "user.name=T", "-c", "user.email=t@example.com", "commit", "-q", "--allow-empty", "-m", "c", "--date", date)
-	for _, tag := range tags {
-		r.git("tag", "-f", tag)
-	}
-	r.push()
-	return strings.TrimSpace(r.git("rev-parse", "HEAD"))
-}
-
-func (r *repo) push() {
-	r.g.tb.Helper()
-	r.git("push", "-q", "-f", "--all", "origin")
-	r.git("push", "-q", "-f", "--tags", "origin")
-}
-
-func git(tb testing.TB, dir string, args ...string) string {
-	tb.Helper()
-	cmd := exec.Command("git", args...)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL="+os.DevNull, "GIT_COMMITTER_NAME=T", "GIT_COMMITTER_EMAIL=t@example.com",
-		"GIT_COMMITTER_DATE=2026-01-02T03:04:05Z")
-	var errs bytes.Buffer
-	cmd.Stderr = &errs
-	out, err := cmd.Output()
-	if err != nil {
-		tb.Fatalf("git %q: %v: %s", args, err, errs.String())
-	}
-	return string(out)
 }
 
 func write(tb testing.TB, name, content string) {
