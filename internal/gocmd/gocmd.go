@@ -72,6 +72,7 @@ type Fetcher struct {
 	lock    *flock.Flock
 	env     []string // of every command, but for what is its own
 	guarded bool     // connections go through a guard
+	ca      *authority
 	dial    func(ctx context.Context, network, addr string) (net.Conn, error)
 
 	patience time.Duration // with a silent host
@@ -118,7 +119,11 @@ func New(o Options) (*Fetcher, error) {
 	f.life, f.end = context.WithCancel(context.Background())
 	f.dial = f.dialChecked
 	f.env, f.guarded = environment(o, f.dir)
-	if err := f.prepare(); err != nil {
+	err = f.prepare()
+	if err == nil {
+		f.ca, err = newAuthority(filepath.Join(f.dir, "trust"))
+	}
+	if err != nil {
 		f.end()
 		f.lock.Close()
 		return nil, err

@@ -2,12 +2,14 @@ package gocmd
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/netip"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -32,6 +34,12 @@ type guard struct {
 	dial   func(ctx context.Context, network, addr string) (net.Conn, error)
 	tunnel sync.WaitGroup
 
+	ca         *authority // nil where the go command's own requests go through tunnels too
+	plain, lax *http.Transport
+	insecure   string        // patterns of what lax is for: certificates do not count
+	left       atomic.Int64  // bytes that may yet come
+	full       chan struct{} // closed when there are none left
+
 	mu     sync.Mutex
 	closed bool
 	conns  map[net.Conn]bool
@@ -50,10 +58,19 @@ func (f *Fetcher) newGuard(ctx context.Context) (*guard, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &guard{addr: ln.Addr().String(), dial: f.dial, conns: map[net.Conn]bool{}, lines: map[*line]bool{}, failed: map[string]error{}}
+	trust, err := roots(f.env)
+	if err != nil {
+		_ = ln.Close()
+		return nil, err
+	}
+	g := &guard{addr: ln.Addr().String(), dial: f.dial, ca: f.ca, insecure: f.o.Insecure, full: make(chan struct{}),
+		conns: map[net.Conn]bool{}, lines: map[*line]bool{}, failed: map[string]error{}}
+	g.left.Store(f.o.Disk)
+	g.plain = g.transport(&tls.Config{MinVersion: tls.VersionTLS12, RootCAs: trust})
+	g.lax = g.transport(&tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true}) //nolint:gosec // what the setting Insecure says
 	plain := &httputil.ReverseProxy{
 		Rewrite:   func(*httputil.ProxyRequest) {},
-		Transport: &http.Transport{DialContext: g.dialed, DisableKeepAlives: true, ResponseHeaderTimeout: patience},
+		Transport: g.plain,
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
 			http.Error(w, err.Error(), http.StatusBadGateway)
 		},
@@ -64,8 +81,12 @@ func (f *Fetcher) newGuard(ctx context.Context) (*guard, error) {
 		}
 		defer g.tunnel.Done()
 		switch {
+		case r.Method == http.MethodConnect && g.ca != nil && byGo(r):
+			g.intercept(w, r)
 		case r.Method == http.MethodConnect:
 			g.connect(w, r)
+		case r.URL.IsAbs() && byGo(r):
+			g.forward(w, r)
 		case r.URL.IsAbs():
 			plain.ServeHTTP(w, r)
 		default:
@@ -76,8 +97,11 @@ func (f *Fetcher) newGuard(ctx context.Context) (*guard, error) {
 	return g, nil
 }
 
-// env has all connections go through the guard.
-func (g *guard) env() (env []string) {
+// env adds to the environment of a command that all connections go through the guard.
+func (g *guard) env(of []string) (env []string) {
+	if g.ca != nil {
+		env = append(env, g.ca.env(of))
+	}
 	for _, key := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"} {
 		env = append(env, key+"=http://"+g.addr)
 	}
@@ -126,8 +150,8 @@ func (g *guard) connect(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	l := g.open(r.Host)
-	g.tunnel.Go(func() { copyAndClose(to, heard{buffered, func() { l.asked.Store(time.Now().UnixNano()) }}) })
-	copyAndClose(from, heard{to, func() { l.asked.Store(0) }})
+	g.tunnel.Go(func() { copyAndClose(to, heard{buffered, func(int) { l.heard() }}) })
+	copyAndClose(from, heard{to, func(n int) { l.asked.Store(0); g.count(n) }})
 	g.hangUp(l)
 	g.drop(from, to)
 }
@@ -138,23 +162,23 @@ type line struct {
 	asked atomic.Int64 // when the client spoke, where it was the last to; else 0
 }
 
-// heard is a reader that tells when something was read.
+// heard is a reader that tells how much was read.
 type heard struct {
 	r    io.Reader
-	tell func()
+	tell func(n int)
 }
 
 func (h heard) Read(p []byte) (int, error) {
 	n, err := h.r.Read(p)
 	if n > 0 {
-		h.tell()
+		h.tell(n)
 	}
 	return n, err
 }
 
 func (g *guard) open(addr string) *line {
 	l := &line{}
-	l.host, _, _ = net.SplitHostPort(addr)
+	l.host = (&url.URL{Host: addr}).Hostname()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.lines[l] = true
@@ -165,6 +189,13 @@ func (g *guard) hangUp(l *line) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.lines, l)
+}
+
+// count counts bytes that came. What brings more than there is disk for need not be written there first.
+func (g *guard) count(n int) {
+	if left := g.left.Add(int64(-n)); left < 0 && left+int64(n) >= 0 {
+		close(g.full)
+	}
 }
 
 // silent returns a host that has not said anything for as long since it was asked, "" where there is none.

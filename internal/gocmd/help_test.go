@@ -147,7 +147,7 @@ func (g *forge) plainGo(f *Fetcher, dir string, args ...string) (stdout []byte, 
 	defer guard.close()
 	cmd := exec.Command(f.goTool, args...)
 	cmd.Dir = g.tb.TempDir()
-	cmd.Env = append(append(f.env[:len(f.env):len(f.env)], guard.env()...), "GOMODCACHE="+dir, "TMPDIR="+g.tb.TempDir())
+	cmd.Env = append(append(f.env[:len(f.env):len(f.env)], guard.env(f.env)...), "GOMODCACHE="+dir, "TMPDIR="+g.tb.TempDir())
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	stdout, err = cmd.Output()

@@ -66,7 +66,7 @@ func (f *Fetcher) run(ctx context.Context, sh *shelf, thing string, args ...stri
 			return nil, unavailable(thing, err, "%v", err)
 		}
 		defer net.close()
-		env = append(env, net.env()...)
+		env = append(env, net.env(f.env)...)
 	}
 	work := filepath.Join(scratch, "empty")
 	if err := os.Mkdir(work, 0o700); err != nil {
@@ -114,7 +114,7 @@ func (f *Fetcher) command(ctx context.Context, sh *shelf, net *guard, work strin
 		return &output{}, err
 	}
 	done := make(chan struct{})
-	f.wg.Go(func() { f.watch(sh, net, cancel, done) })
+	f.wg.Go(func() { f.watch([]string{sh.dir, filepath.Dir(work)}, net, cancel, done) })
 	err := cmd.Wait()
 	close(done)
 	_ = killGroup(cmd.Process) // what it left behind; mostly there is nothing
@@ -129,17 +129,28 @@ func (f *Fetcher) command(ctx context.Context, sh *shelf, net *guard, work strin
 	return out, nil
 }
 
-// watch kills a command that fills the disk or waits for a silent host. net may be nil.
-func (f *Fetcher) watch(sh *shelf, net *guard, cancel context.CancelCauseFunc, done <-chan struct{}) {
+// watch kills a command that fills the disk, which is those directories, or waits for a silent host. net may be nil.
+func (f *Fetcher) watch(dirs []string, net *guard, cancel context.CancelCauseFunc, done <-chan struct{}) {
 	t := time.NewTicker(watchPeriod)
 	defer t.Stop()
+	var full <-chan struct{}
+	if net != nil {
+		full = net.full
+	}
 	for {
 		select {
 		case <-done:
 			return
+		case <-full:
+			cancel(errDisk)
+			return
 		case <-t.C:
 		}
-		if diskUse(f.life, sh.dir) > f.o.Disk {
+		var used int64
+		for _, dir := range dirs {
+			used += diskUse(f.life, dir)
+		}
+		if used > f.o.Disk {
 			cancel(errDisk)
 			return
 		}
