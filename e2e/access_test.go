@@ -31,8 +31,8 @@ func TestAccess(t *testing.T) {
 	cert, key := certificate(t)
 	u := proxytest.New(t)
 	state := filepath.Join(t.TempDir(), "state")
-	dev := run1(t, "token", "create", "ci", "--groups", "dev", "--state", state)
-	other := run1(t, "token", "create", "guest", "--state", state)
+	dev := proxytest.Plant(run1(t, "token", "create", "ci", "--groups", "dev", "--state", state))
+	other := proxytest.Plant(run1(t, "token", "create", "guest", "--state", state))
 	hv := serveOver(t, state, u.URL, "--tls-cert", cert, "--tls-key", key, "--auth", "token; anonymous",
 		"--access", "dev example.com/Upper; ops example.com/plain hide")
 	download := func(token string, modules ...string) (string, error) {

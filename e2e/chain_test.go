@@ -168,6 +168,8 @@ func TestFailoverAny(t *testing.T) {
 func TestPeer12PrivateNamesStayHome(t *testing.T) {
 	t.Parallel()
 	own, public := proxytest.New(t, proxytest.NoFixtures()), proxytest.New(t) // the public one would even have it
+	own.Inside()
+	public.Never("example.com/Upper")
 	state := t.TempDir() + "/state"
 	// Requests for http://proxy.golang.org go to the stand-in: it is a proxy for HTTP as well as one for modules.
 	hv := start(t, state, environ(t, "HTTP_PROXY="+public.URL), "serve", "--listen", "127.0.0.1:0", "--state", state,

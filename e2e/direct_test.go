@@ -50,6 +50,7 @@ func TestDirect(t *testing.T) {
 	g := newForge(t)
 	g.Module("team/lib", "v1.0.0", "v1.1.0")
 	u := proxytest.New(t)
+	u.Inside()
 	keyFile, key := ownKey(t)
 	hv := g.start(rightNetrc, "--upstreams", u.URL+",direct", "--private", forgeHost, "--sumdb-own", ownName, "--sumdb-own-key", keyFile)
 	const lib = forgeHost + "/team/lib"

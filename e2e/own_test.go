@@ -37,6 +37,7 @@ func TestOwnDatabase(t *testing.T) {
 	t.Parallel()
 	db := proxytest.NewSumDB(t, "sum.example.com/db")
 	u := proxytest.New(t, proxytest.Modules(corpLib("package lib\n")))
+	u.Inside()
 	keyFile, key := ownKey(t)
 	state := filepath.Join(t.TempDir(), "state")
 	args := []string{"--sumdb", db.Spec(), "--private", "corp.example", "--sumdb-own", ownName, "--sumdb-own-key", keyFile}
@@ -71,6 +72,7 @@ func TestOwnDatabase(t *testing.T) {
 		t.Errorf("the record was %q and is %q", record, again)
 	}
 	liar := proxytest.New(t, proxytest.NoFixtures(), proxytest.Modules(corpLib("package lib // swapped\n")))
+	liar.Inside()
 	_, stderr, err := goIn(t, proxytest.GoEnv(t, liar.URL, key+" "+hv.URL+"/sumdb/"+ownName), "mod", "download", "corp.example/lib@v1.0.0")
 	if err == nil || !strings.Contains(stderr, "SECURITY ERROR") {
 		t.Errorf("a swapped private module: %v, %s", err, stderr)
@@ -85,6 +87,7 @@ func TestOwnDatabaseRefuses(t *testing.T) {
 		corpLib("package lib\n"),
 		proxytest.Module{Path: "example.com/unproven", Version: "v1.0.0", Files: map[string]string{"go.mod": "module example.com/unproven\n"}},
 	))
+	u.Inside()
 	keyFile, _ := ownKey(t)
 	hv := serve(t, u.URL, "--sumdb", db.Spec(), "--private", "corp.example", "--sumdb-own", ownName, "--sumdb-own-key", keyFile,
 		"--checksum-bypass", "example.com/excepted 2999-01-01 a test")

@@ -112,8 +112,12 @@ type scriptTB struct{ *testscript.TestScript }
 
 var _ proxytest.TB = (*scriptTB)(nil)
 
-func (t *scriptTB) Helper()           {}
-func (t *scriptTB) Cleanup(f func())  { t.Defer(f) }
+func (t *scriptTB) Helper()          {}
+func (t *scriptTB) Cleanup(f func()) { t.Defer(f) }
+
+// Errorf ends the script: it has no way to go on and fail.
+func (t *scriptTB) Errorf(format string, args ...any) { t.Fatalf(format, args...) }
+
 func (t *scriptTB) Fatal(args ...any) { t.Fatalf("%s", fmt.Sprint(args...)) }
 
 func (t *scriptTB) Context() context.Context {

@@ -13,6 +13,8 @@
 //	stdout, stderr, err := proxytest.Go(t, dir, proxytest.GoEnv(t, up.URL, db.Key), "mod", "download")
 //	n := up.Requests("example.com/plain/@v/v1.0.0.zip")
 //
+// No request that comes to a server of this package may have a private name or a planted secret in it: [PrivateDomain], [Plant].
+//
 // A test that wants to see progress stops an answer with [Server.Pause] and waits for
 // [Gate.Reached] or [Server.Await]; nothing here asks a test to sleep.
 package proxytest
@@ -26,6 +28,7 @@ type TB interface {
 	Cleanup(func())
 	Context() context.Context
 	TempDir() string
+	Errorf(format string, args ...any)
 	Fatal(args ...any)
 	Fatalf(format string, args ...any)
 }

@@ -34,6 +34,9 @@ type Server struct {
 	rules  []*rule
 	choose func(*http.Request) Fault
 	gates  []*Gate
+	inside bool     // may hear of private names
+	never  []string // may not be in a request
+	leaks  []string // what was, for the end of the test
 }
 
 // A Request is one that came, whatever became of it.
@@ -93,7 +96,7 @@ func (s *Server) start(sec security) {
 		s.http.CloseClientConnections()
 		s.http.Close()
 	})
-	s.t.Cleanup(s.close)
+	s.t.Cleanup(func() { s.close(); s.tellLeaks() })
 }
 
 // panicsOnly drops what net/http logs about broken connections, which are the point here.
@@ -108,6 +111,7 @@ func (panicsOnly) Write(b []byte) (int, error) {
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	name := strings.TrimPrefix(r.URL.Path, "/")
+	s.listenFor(r)
 	p := s.arrive(name, r)
 	newWriter(w, r, p, s.closed).serve(s.next)
 }
