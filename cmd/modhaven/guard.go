@@ -106,3 +106,8 @@ func (c caller) MayAll() error { return c.guard.MayAll(c.id) }
 
 // Private implements server.Caller.
 func (c caller) Private(path string) bool { return c.guard.Private(path) }
+
+// PrivateAll implements server.Caller.
+func (c caller) PrivateAll() bool {
+	return c.guard.MayAll(access.Identity{Kind: access.KindAnonymous}) != nil
+}

@@ -27,6 +27,8 @@ type Caller interface {
 	// Private reports whether answers about the module at path, or about none where that is "", depend on who asks: no cache
 	// on the way may keep them.
 	Private(path string) bool
+	// PrivateAll reports the same of answers that name all modules.
+	PrivateAll() bool
 }
 
 // admit asks the guard; false where it refuses, which is answered then.
@@ -60,12 +62,25 @@ func (a *Access) mayAll() error {
 // private reports whether an answer about the module at path is for nobody else.
 func (a *Access) private(path string) bool { return a.Caller != nil && a.Caller.Private(path) }
 
-// mayAsk says whether who asks may have what a name below /sumdb/ says. Records name all modules that a database knows.
+// mayAsk says whether who asks may have what a name below /sumdb/ says, and privateSum whether that is for nobody else.
 func (a *Access) mayAsk(path string) error {
-	if _, tile, ok := strings.Cut(path, "/tile/"); ok && strings.Contains(tile, "/data/") {
+	if isRecords(path) {
 		return a.mayAll()
 	}
 	return a.may(lookedUp(path))
+}
+
+func (a *Access) privateSum(path string) bool {
+	if isRecords(path) {
+		return a.Caller != nil && a.Caller.PrivateAll()
+	}
+	return a.private(lookedUp(path))
+}
+
+// isRecords reports whether a name below /sumdb/ is of a tile of records, which names all modules that the database knows.
+func isRecords(path string) bool {
+	_, tile, ok := strings.Cut(path, "/tile/")
+	return ok && strings.Contains(tile, "/data/")
 }
 
 // lookedUp returns the path of the module that a name below /sumdb/ is about, "" where it is about none.

@@ -30,6 +30,7 @@ type person string
 
 func (p person) Name() string        { return string(p) }
 func (p person) Private(string) bool { return p != "everybody" }
+func (p person) PrivateAll() bool    { return p != "everybody" }
 func (p person) MayAll() error       { return p.May("example.com/Upper") }
 func (p person) May(path string) error {
 	if path != "example.com/Upper" || p == "insider" {

@@ -195,7 +195,7 @@ func (h *Handler) sumDB(w http.ResponseWriter, r *http.Request, a *Access) {
 	default:
 		hd["Content-Type"], hd["Cache-Control"] = textPlain, h.mutable
 	}
-	if a.private(lookedUp(path)) {
+	if a.privateSum(path) {
 		hd["Cache-Control"] = forOne
 	}
 	a.Status, a.Bytes, a.Err = h.writeBytes(w, r, &route{}, b, "")
