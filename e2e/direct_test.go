@@ -18,6 +18,7 @@ type forge struct {
 	*proxytest.Git
 	t     *testing.T
 	proxy *proxytest.GitProxy
+	env   []string // of servers, beside what all have
 }
 
 func newForge(t *testing.T) *forge {
@@ -36,7 +37,7 @@ func (g *forge) start(netrc string, args ...string) *haven {
 		g.t.Fatal(err)
 	}
 	state := filepath.Join(g.t.TempDir(), "state")
-	env := environ(g.t, "HTTPS_PROXY="+g.proxy.URL, "HTTP_PROXY="+g.proxy.URL, "SSL_CERT_FILE="+g.CertFile)
+	env := append(environ(g.t, "HTTPS_PROXY="+g.proxy.URL, "HTTP_PROXY="+g.proxy.URL, "SSL_CERT_FILE="+g.CertFile), g.env...)
 	env = slices.DeleteFunc(env, func(kv string) bool { return strings.HasPrefix(kv, "GOROOT=") }) // its go command is the real one
 	return start(g.t, state, env, append([]string{"serve", "--listen", "127.0.0.1:0", "--state", state, "--sumdb", "off", "--direct-netrc", name}, args...)...)
 }
