@@ -37,6 +37,7 @@ conformance: ## the go command's own script tests through Modhaven: cold and war
 	@tools/need git gcc
 	go run ./conformance -times 2
 	go run ./conformance -tls
+	go run ./conformance -vcs
 
 .PHONY: conformance-long
 conformance-long: ## with the scripts that use version control, cold and warm twice: takes long

@@ -20,8 +20,8 @@ type certificate struct {
 	pool              *x509.CertPool // trusts it alone
 }
 
-// makeCertificate writes a fresh certificate and its key below dir.
-func makeCertificate(dir string) (*certificate, error) {
+// makeCertificate writes a fresh certificate, also for those names, and its key below dir.
+func makeCertificate(dir string, names ...string) (*certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
@@ -33,6 +33,7 @@ func makeCertificate(dir string) (*certificate, error) {
 		NotBefore:             now.Add(-time.Hour),
 		NotAfter:              now.Add(24 * time.Hour),
 		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1)},
+		DNSNames:              names,
 		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		BasicConstraintsValid: true,

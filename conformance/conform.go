@@ -31,6 +31,9 @@ func conform(ctx context.Context, o options, out io.Writer) (err error) {
 	if r.texts, err = r.tree.scripts(regexp.MustCompile(o.pattern)); err != nil {
 		return err
 	}
+	if o.vcs {
+		onlyVCS(r.texts)
+	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return err
@@ -60,7 +63,11 @@ func conform(ctx context.Context, o options, out io.Writer) (err error) {
 	if o.direct {
 		return r.summarise(base, nil)
 	}
-	passes, err := r.passes(ctx, base, allowed)
+	pass := r.passes
+	if o.vcs {
+		pass = r.vcsPass
+	}
+	passes, err := pass(ctx, base, allowed)
 	if errors.Is(err, errBadEnd) {
 		r.say("%v", err)
 		return errors.Join(r.summarise(base, passes), errFailed)
@@ -136,13 +143,7 @@ func (r *runner) startTarget(ctx context.Context, cert *certificate) (target, er
 	if err != nil {
 		return target{}, err
 	}
-	bin := r.modhaven
-	if bin == "" {
-		bin = filepath.Join(r.dir, "modhaven-binary")
-		err = buildModhaven(ctx, bin)
-	} else {
-		bin, err = filepath.Abs(bin)
-	}
+	bin, err := r.modhavenBinary(ctx)
 	if err != nil {
 		return target{}, err
 	}

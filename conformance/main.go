@@ -6,6 +6,7 @@
 //	go run ./conformance -times 2     # cold, then warm
 //	go run ./conformance -tls         # HTTP/2 over TLS
 //	go run ./conformance -mode long   # with version control, takes minutes
+//	go run ./conformance -vcs         # version control by Modhaven (vcs.go)
 //
 // It builds cmd/go's test binary once per Go version (overlay.go), gives every
 // script a loopback address of its own (gates.go), runs the scripts without
@@ -43,6 +44,7 @@ type options struct {
 	tls      bool   // HTTP/2 over TLS all the way
 	modhaven string // binary; "" builds ./cmd/modhaven
 	direct   bool   // baseline only
+	vcs      bool   // Modhaven in the place of direct, for scripts of version control
 	standin  bool   // a pass-through in Modhaven's place: tests this runner
 	all      bool   // repeat also the scripts that ask no proxy
 	fresh    bool   // ignore the cached baseline
@@ -85,6 +87,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	f.BoolVar(&o.tls, "tls", false, "HTTP/2 over TLS between the go command and Modhaven")
 	f.StringVar(&o.modhaven, "modhaven", "", "the Modhaven binary at `PATH` (default: built from ./cmd/modhaven)")
 	f.BoolVar(&o.direct, "direct", false, "run only the baseline, without Modhaven")
+	f.BoolVar(&o.vcs, "vcs", false, "run the scripts of version control with Modhaven in the place of direct")
 	f.BoolVar(&o.standin, "standin", false, "put a pass-through in Modhaven's place: checks this runner")
 	f.BoolVar(&o.all, "all", false, "repeat also the scripts that ask no proxy")
 	f.BoolVar(&o.fresh, "fresh", false, "run the baseline even if its result is known")
@@ -92,6 +95,9 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	f.StringVar(&o.keep, "keep", "", "keep logs, results and Modhaven's state in `DIR`")
 	if err := f.Parse(args); err != nil {
 		return o, err
+	}
+	if o.vcs {
+		o.mode = "long" // in short mode these scripts are skipped
 	}
 	return o, o.check(f.Args())
 }
@@ -111,6 +117,9 @@ func (o options) check(rest []string) error {
 	if o.times < 1 {
 		errs = append(errs, fmt.Errorf("-times %d: must be at least 1", o.times))
 	}
+	if o.vcs && (o.tls || o.standin || o.times != 1) {
+		errs = append(errs, errors.New("-vcs: is one pass, over HTTP, through Modhaven"))
+	}
 	if o.standin && o.modhaven != "" {
 		errs = append(errs, errors.New("-standin and -modhaven: choose one"))
 	}
@@ -125,6 +134,9 @@ func (o options) String() string {
 	words := []string{o.mode, "mode", "scripts", o.pattern}
 	if o.tls {
 		words = append(words, "over TLS")
+	}
+	if o.vcs {
+		words = append(words, "about", vcsHost)
 	}
 	return strings.Join(words, " ")
 }

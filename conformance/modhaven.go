@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"time"
@@ -58,7 +59,12 @@ func startModhaven(ctx context.Context, bin, dir string, up testProxy, sumdbKey 
 	cmd := command(ctx, bin, args...)
 	cmd.Dir = home
 	cmd.Env = cleanEnv("HOME="+home, "XDG_CACHE_HOME="+home, "XDG_CONFIG_HOME="+home, "GOENV=off", "LANG=C.UTF-8")
-	c, err := startChild("modhaven", filepath.Join(dir, "modhaven.log"), cmd)
+	return startServer(ctx, cmd, filepath.Join(dir, "modhaven.log"), t)
+}
+
+// startServer runs a Modhaven that is t, and waits until it is ready.
+func startServer(ctx context.Context, cmd *exec.Cmd, log string, t target) (target, error) {
+	c, err := startChild("modhaven", log, cmd)
 	if err != nil {
 		return target{}, err
 	}

@@ -26,16 +26,21 @@ type edit struct {
 	old, new string
 }
 
-// edits let a script's GOPROXY be set from outside, and cut off the external
-// network, which long mode would use for a few scripts. cmd/go's own way to
+// edits let a script's GOPROXY be set from outside, cut off the external
+// network, which long mode would use for a few scripts, and lead the go command
+// to Modhaven where it would fetch from vcsHost itself, if vcsEnv says so. cmd/go's own way to
 // its test proxy stays as it is: the plan overrides it for every script, and a
 // script that is not in the plan fails.
 func edits() []edit {
 	const dirs = "telemetryDir := initScriptDirs(t, s)\n"
 	const network = "if !testenv.HasExternalNetwork() {"
+	const direct = "\tcase \"direct\":\n\t\treturn lookupDirect(ctx, path)"
+	const insteadOfDirect = "\tcase \"direct\":\n\t\tconst host = \"" + vcsHost + "/\"\n\t\tif u := os.Getenv(\"" + vcsEnv + "\"); u != \"\" && len(path) > len(host) && path[:len(host)] == host {\n" +
+		"\t\t\treturn newProxyRepo(u, path)\n\t\t}\n"
 	return []edit{
 		{"script_test.go", dirs, dirs + "\t\t\tconformanceScript(t, s, name)\n"},
 		{"scriptconds_test.go", network, "if conformanceOffline() || !testenv.HasExternalNetwork() {"},
+		{"internal/modfetch/repo.go", direct, insteadOfDirect + direct[len(direct)-len("\t\treturn lookupDirect(ctx, path)"):]},
 	}
 }
 
@@ -75,20 +80,21 @@ func buildBinary(ctx context.Context, g goTree, cache string, say func(string, .
 		return b, err
 	}
 	tmp := filepath.Join(work, "cmdgo.test")
-	if err := compile(ctx, g, overlay, tmp); err != nil {
+	if err := compile(ctx, g, g.cmdgo, overlay, tmp, "cmd/go"); err != nil {
 		return b, err
 	}
 	return b, os.Rename(tmp, b.path)
 }
 
-func compile(ctx context.Context, g goTree, overlay, out string) error {
+// compile builds the test binary of a package in dir. overlay may be "".
+func compile(ctx context.Context, g goTree, dir, overlay, out, pkg string) error {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Minute)
 	defer cancel()
-	cmd := command(ctx, g.tool, "test", "-c", "-overlay", overlay, "-o", out, "cmd/go")
-	cmd.Dir = g.cmdgo
+	cmd := command(ctx, g.tool, "test", "-c", "-overlay", overlay, "-o", out, pkg)
+	cmd.Dir = dir
 	cmd.Env = cleanEnv("GOFLAGS=", "GOWORK=off", "GOTOOLCHAIN=local", "GOENV=off")
 	if msg, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("go test -c cmd/go: %w\n%s", err, indent(lastLines(string(msg), 15)))
+		return fmt.Errorf("go test -c %s: %w\n%s", pkg, err, indent(lastLines(string(msg), 15)))
 	}
 	return nil
 }
@@ -97,7 +103,7 @@ func compile(ctx context.Context, g goTree, overlay, out string) error {
 func writeOverlay(g goTree, dir string) (string, error) {
 	replace := map[string]string{}
 	add := func(name, text string) error {
-		to := filepath.Join(dir, name)
+		to := filepath.Join(dir, filepath.Base(name))
 		replace[filepath.Join(g.cmdgo, name)] = to
 		return os.WriteFile(to, []byte(text), 0o644)
 	}

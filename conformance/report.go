@@ -102,7 +102,7 @@ func (r *runner) summarise(base baseline, passes []pass) error {
 
 // want is how many scripts must reach the target.
 func (r *runner) want() int {
-	if r.pattern == defaultPattern {
+	if r.pattern == defaultPattern && !r.vcs {
 		return enough
 	}
 	return 1

@@ -72,6 +72,25 @@ func modules(g *forge) map[string][]string {
 	untagged.Commit(nil, "go.mod", "module "+untagged.Path+"\n", "u.go", "package u\n")
 	ask[untagged.Path] = []string{"latest", "main"}
 
+	early := g.Repo("early") // nothing but versions before a release
+	early.Commit([]string{"v0.1.0-alpha", "v0.1.0-beta.2"}, "go.mod", "module "+early.Path+"\n")
+	early.Commit(nil, "e.go", "package early\n")
+	ask[early.Path] = []string{"v0.1.0-alpha", "latest", "main"}
+
+	gone := g.Repo("gone") // every version is retracted
+	gone.Commit([]string{"v1.0.0"}, "go.mod", "module "+gone.Path+"\n")
+	gone.Commit([]string{"v1.0.1"}, "go.mod", "module "+gone.Path+"\n\nretract [v1.0.0, v1.0.1]\n")
+	ask[gone.Path] = []string{"v1.0.0", "v1.0.1", "latest", "main"}
+
+	moved := g.Repo("moved") // annotated tags, one of which was moved before anybody asked
+	moved.Commit(nil, "go.mod", "module "+moved.Path+"\n")
+	moved.Git("tag", "-a", "-m", "first", "v1.0.0")
+	moved.Commit(nil, "m.go", "package moved\n")
+	moved.Git("tag", "-f", "-a", "-m", "second", "v1.0.0")
+	moved.Git("tag", "-a", "-m", "of a tag", "v1.0.1", "v1.0.0")
+	moved.Push()
+	ask[moved.Path] = []string{"v1.0.0", "v1.0.1", "latest"}
+
 	taken := g.Repo("taken")
 	taken.Commit([]string{"v1.0.0"}, "go.mod", "module "+taken.Path+"\n", "t.go", "package t\n")
 	taken.Commit([]string{"v1.0.1"}, "go.mod", "module "+taken.Path+"\n\nretract v1.0.1\n")
@@ -79,13 +98,17 @@ func modules(g *forge) map[string][]string {
 	return ask
 }
 
-// TestSame has every answer be what the go command gets by itself.
+// TestSame has each answer be the one that the go command gives by itself.
 func TestSame(t *testing.T) {
 	g := newForge(t)
-	f := g.fetcher(Options{})
+	sameAll(t, g, g.fetcher(Options{}), modules(g))
+}
+
+// sameAll asks for lists of modules, and what else is to be asked of them.
+func sameAll(t *testing.T, g *forge, f *Fetcher, ask map[string][]string) {
 	cache := filepath.Join(t.TempDir(), "plain")
 	defer removeAll(cache)
-	for path, queries := range modules(g) {
+	for path, queries := range ask {
 		t.Run(strings.TrimPrefix(path, hostName+"/"), func(t *testing.T) {
 			sameList(t, g, f, cache, path)
 			for _, query := range queries {
