@@ -22,6 +22,7 @@ const GitHost = "git.corp.example"
 const (
 	GitUser     = "robot"
 	GitPassword = "pass-word-of-robot"
+	GitApp      = "x-access-token" // may come in place of GitUser
 )
 
 // A Git is a host with git repositories, over smart HTTP with TLS, and over HTTP without. Nothing resolves its name:
@@ -35,8 +36,9 @@ type Git struct {
 	t      GitTB
 	git    http.Handler
 	locked atomic.Pointer[string] // prefix of paths
-	pages  sync.Map               // path without slash in front → content of the go-import tag
-	pieces sync.Map               // first element of a path → http.HandlerFunc
+	secret atomic.Pointer[string]
+	pages  sync.Map // path without slash in front → content of the go-import tag
+	pieces sync.Map // first element of a path → http.HandlerFunc
 	asked  atomic.Int64
 	clock  int // of commits
 }
@@ -61,6 +63,7 @@ func NewGit(t GitTB) *Git {
 	g := &Git{t: t, Root: t.TempDir()}
 	g.git = &cgi.Handler{Path: backend, Env: []string{"GIT_PROJECT_ROOT=" + g.Root, "GIT_HTTP_EXPORT_ALL=1", "HOME=" + g.Root},
 		Stderr: io.Discard, Logger: log.New(io.Discard, "", 0)}
+	g.SetPassword(GitPassword)
 	cert, file := certificate(t, GitHost, "*."+GitHost)
 	g.CertFile = file
 	over := httptest.NewUnstartedServer(g)
@@ -78,6 +81,12 @@ func NewGit(t GitTB) *Git {
 // Lock has what is below a directory need GitUser and GitPassword; "" locks all.
 func (g *Git) Lock(dir string) { g.locked.Store(&dir) }
 
+// SetPassword has it ask for another password than GitPassword from now on. It is planted ([Plant]).
+func (g *Git) SetPassword(password string) {
+	Plant(password)
+	g.secret.Store(&password)
+}
+
 // Page gives a path, and what is below it, a page with a go-import tag of that content.
 func (g *Git) Page(path, tag string) { g.pages.Store(path, tag) }
 
@@ -91,7 +100,7 @@ func (g *Git) Asked() int64 { return g.asked.Load() }
 func (g *Git) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := strings.Trim(r.URL.Path, "/")
 	if dir := g.locked.Load(); dir != nil && strings.HasPrefix(path, *dir) {
-		if user, pass, _ := r.BasicAuth(); user != GitUser || pass != GitPassword {
+		if user, pass, _ := r.BasicAuth(); user != GitUser && user != GitApp || pass != *g.secret.Load() {
 			w.Header().Set("WWW-Authenticate", `Basic realm="test"`)
 			http.Error(w, "who are you?", http.StatusUnauthorized)
 			return
