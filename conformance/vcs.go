@@ -112,7 +112,7 @@ func (r *runner) startDirect(ctx context.Context, bin string, host vcsServer) (t
 	cmd.Env = cleanEnv("HOME="+home, "XDG_CACHE_HOME="+home, "XDG_CONFIG_HOME="+home, "GOENV=off", "LANG=C.UTF-8",
 		"HTTPS_PROXY="+host.proxy, "HTTP_PROXY="+host.proxy, "NO_PROXY=", "SSL_CERT_FILE="+host.cert.certFile)
 	t := target{url: &url.URL{Scheme: "http", Host: addr}, client: transport(nil)}
-	return startServer(ctx, cmd, filepath.Join(r.dir, "direct.log"), t)
+	return startServer(ctx, cmd, filepath.Join(r.dir, "modhaven.log"), t)
 }
 
 // A vcsServer is vcweb, and the proxy through which it is the host, over TLS.
