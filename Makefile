@@ -37,6 +37,10 @@ conformance: ## the go command's own script tests through Modhaven: cold and war
 	@tools/need git gcc
 	go run ./conformance -times 2
 	go run ./conformance -tls
+
+.PHONY: conformance-vcs
+conformance-vcs: ## the go command's scripts about version control, fetched by Modhaven
+	@tools/need git gcc
 	go run ./conformance -vcs
 
 .PHONY: conformance-long

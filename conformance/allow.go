@@ -12,6 +12,11 @@ import (
 //go:embed allowed.txt
 var allowedText string
 
+// allowedVCSText is that of -vcs.
+//
+//go:embed allowedvcs.txt
+var allowedVCSText string
+
 var allowedLine = regexp.MustCompile(`^(\w+):\s+(\S.*)$`)
 
 // parseAllowed reads lines "SCRIPT: reason" into reasons by script; empty lines

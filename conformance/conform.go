@@ -21,7 +21,11 @@ var errBadEnd = errors.New("bad end")
 // conform makes a whole run: baseline, then o.times passes through the target.
 func conform(ctx context.Context, o options, out io.Writer) (err error) {
 	r := &runner{options: o, say: sayTo(out)}
-	allowed, err := parseAllowed(allowedText)
+	text := allowedText
+	if o.vcs {
+		text = allowedVCSText
+	}
+	allowed, err := parseAllowed(text)
 	if err != nil {
 		return err
 	}
