@@ -29,8 +29,10 @@ type forge struct {
 	ca    string
 	proxy string // for HTTPS_PROXY; whatever host is asked for through it, the forge answers
 
-	mu    sync.Mutex
-	hosts []string // that were asked for
+	mu       sync.Mutex
+	hosts    []string // that were asked for
+	password string
+	git      int // requests of git
 }
 
 func newForge(t *testing.T) *forge {
@@ -43,10 +45,14 @@ func newForge(t *testing.T) *forge {
 	if _, err := os.Stat(backend); err != nil {
 		t.Skipf("git has no http backend here, which serves the repositories: %v", err)
 	}
-	g := &forge{t: t, root: t.TempDir()}
+	g := &forge{t: t, root: t.TempDir(), password: "pass-word"}
 	git := &cgi.Handler{Path: backend, Env: []string{"GIT_PROJECT_ROOT=" + g.root, "GIT_HTTP_EXPORT_ALL=1", "HOME=" + g.root}, Stderr: io.Discard}
 	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if user, pass, _ := r.BasicAuth(); user != "robot" || pass != "pass-word" {
+		if strings.HasPrefix(r.URL.Path, "/api/") {
+			g.giveToken(w, r)
+			return
+		}
+		if user, pass, _ := r.BasicAuth(); user != "robot" && user != "x-access-token" || pass != g.secret() {
 			w.Header().Set("WWW-Authenticate", `Basic realm="test"`)
 			http.Error(w, "who are you?", http.StatusUnauthorized)
 			return
@@ -56,6 +62,9 @@ func newForge(t *testing.T) *forge {
 			fmt.Fprintf(w, `<html><head><meta name="go-import" content="%s git https://%s.git"></head></html>`, root, root)
 			return
 		}
+		g.mu.Lock()
+		g.git++
+		g.mu.Unlock()
 		git.ServeHTTP(w, r)
 	}))
 	t.Cleanup(srv.Close)
@@ -65,6 +74,18 @@ func newForge(t *testing.T) *forge {
 	}
 	g.proxy = g.connect(srv.Listener.Addr().String())
 	return g
+}
+
+func (g *forge) secret() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.password
+}
+
+func (g *forge) setSecret(password string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.password = password
 }
 
 // connect starts the proxy.
@@ -134,10 +155,16 @@ func (g *forge) start(netrc string, args ...string) *haven {
 	if err := os.WriteFile(name, []byte(netrc), 0o600); err != nil {
 		g.t.Fatal(err)
 	}
+	return g.startWith(nil, append(args, "--direct-netrc", name)...)
+}
+
+// startWith starts a server that may reach the forge alone, with further variables.
+func (g *forge) startWith(more []string, args ...string) *haven {
+	g.t.Helper()
 	state := filepath.Join(g.t.TempDir(), "state")
-	env := environ(g.t, "HTTPS_PROXY="+g.proxy, "HTTP_PROXY="+g.proxy, "SSL_CERT_FILE="+g.ca)
+	env := environ(g.t, append([]string{"HTTPS_PROXY=" + g.proxy, "HTTP_PROXY=" + g.proxy, "SSL_CERT_FILE=" + g.ca}, more...)...)
 	env = slices.DeleteFunc(env, func(kv string) bool { return strings.HasPrefix(kv, "GOROOT=") }) // its go command is the real one
-	return start(g.t, state, env, append([]string{"serve", "--listen", "127.0.0.1:0", "--state", state, "--sumdb", "off", "--direct-netrc", name}, args...)...)
+	return start(g.t, state, env, append([]string{"serve", "--listen", "127.0.0.1:0", "--state", state, "--sumdb", "off"}, args...)...)
 }
 
 const rightNetrc = "machine " + forgeHost + " login robot password pass-word\n"
