@@ -150,16 +150,16 @@ func (c *certificates) run(ctx context.Context, cfg *config.Config, log *slog.Lo
 	if c.acme == nil {
 		return
 	}
-	go c.acme.Prepare(ctx)
-	if c.http == nil {
-		return
+	if c.http != nil {
+		h := c.acme.Handler() // from here on http-01 is tried too
+		go func() {
+			err := server.Serve(ctx, server.NewHTTP(h, nil, log), c.http, cfg.Drain)
+			if err != nil && !errors.Is(err, net.ErrClosed) {
+				log.Error("challenges of ACME are not answered any more", "err", err)
+			}
+		}()
 	}
-	go func() {
-		err := server.Serve(ctx, server.NewHTTP(c.acme.Handler(), nil, log), c.http, cfg.Drain)
-		if err != nil && !errors.Is(err, net.ErrClosed) {
-			log.Error("challenges of ACME are not answered any more", "err", err)
-		}
-	}()
+	go c.acme.Prepare(ctx)
 }
 
 // sayTrust says how a client comes to trust the server's own authority.
