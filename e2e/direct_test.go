@@ -82,12 +82,6 @@ func (g *forge) secret() string {
 	return g.password
 }
 
-func (g *forge) setSecret(password string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.password = password
-}
-
 // connect starts the proxy.
 func (g *forge) connect(to string) string {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
