@@ -36,10 +36,16 @@ func (g *forge) start(netrc string, args ...string) *haven {
 	if err := os.WriteFile(name, []byte(netrc), 0o600); err != nil {
 		g.t.Fatal(err)
 	}
+	return g.startWith(nil, append(args, "--direct-netrc", name)...)
+}
+
+// startWith starts a server that may reach the forge alone, with further variables.
+func (g *forge) startWith(more []string, args ...string) *haven {
+	g.t.Helper()
 	state := filepath.Join(g.t.TempDir(), "state")
-	env := append(environ(g.t, "HTTPS_PROXY="+g.proxy.URL, "HTTP_PROXY="+g.proxy.URL, "SSL_CERT_FILE="+g.CertFile), g.env...)
+	env := append(environ(g.t, append([]string{"HTTPS_PROXY=" + g.proxy.URL, "HTTP_PROXY=" + g.proxy.URL, "SSL_CERT_FILE=" + g.CertFile}, more...)...), g.env...)
 	env = slices.DeleteFunc(env, func(kv string) bool { return strings.HasPrefix(kv, "GOROOT=") }) // its go command is the real one
-	return start(g.t, state, env, append([]string{"serve", "--listen", "127.0.0.1:0", "--state", state, "--sumdb", "off", "--direct-netrc", name}, args...)...)
+	return start(g.t, state, env, append([]string{"serve", "--listen", "127.0.0.1:0", "--state", state, "--sumdb", "off"}, args...)...)
 }
 
 const rightNetrc = "machine " + forgeHost + " login " + proxytest.GitUser + " password " + proxytest.GitPassword + "\n"

@@ -61,13 +61,11 @@ func TestTLS(t *testing.T) {
 	env := append(proxytest.GoEnv(t, hv.URL, db.Key), "SSL_CERT_FILE="+cert)
 	checkDownloads(t, goOK(t, env, downloads(t)...))
 
-	pool := x509.NewCertPool()
-	if b, err := os.ReadFile(cert); err != nil || !pool.AppendCertsFromPEM(b) {
+	b, err := os.ReadFile(cert)
+	if err != nil {
 		t.Fatal(err)
 	}
-	tr := &http.Transport{ForceAttemptHTTP2: true, DialContext: proxytest.Dialer{}.DialContext, TLSClientConfig: &tls.Config{RootCAs: pool}}
-	defer tr.CloseIdleConnections()
-	resp, err := (&http.Client{Transport: tr}).Get(hv.URL + "/example.com/plain/@v/list")
+	resp, err := trusting(t, b).Get(hv.URL + "/example.com/plain/@v/list")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,4 +73,16 @@ func TestTLS(t *testing.T) {
 	if resp.ProtoMajor != 2 || resp.StatusCode != http.StatusOK {
 		t.Errorf("got %s by %s", resp.Status, resp.Proto)
 	}
+}
+
+// trusting returns a client that trusts one authority.
+func trusting(t *testing.T, ca []byte) *http.Client {
+	t.Helper()
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(ca) {
+		t.Fatalf("no certificate: %q", ca)
+	}
+	tr := &http.Transport{ForceAttemptHTTP2: true, DialContext: proxytest.Dialer{}.DialContext, TLSClientConfig: &tls.Config{RootCAs: pool}}
+	t.Cleanup(tr.CloseIdleConnections)
+	return &http.Client{Transport: tr}
 }

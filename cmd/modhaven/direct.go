@@ -1,11 +1,16 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
+
+	"github.com/spf13/cobra"
 
 	"github.com/modhaven/modhaven/internal/config"
+	"github.com/modhaven/modhaven/internal/credential"
 	"github.com/modhaven/modhaven/internal/gocmd"
 )
 
@@ -16,8 +21,6 @@ func (hv *haven) newDirect(cfg *config.Config, alone bool) error {
 	for _, f := range []struct{ key, variable, name string }{
 		{"direct-netrc", "NETRC", cfg.DirectNetrc},
 		{"direct-git-config", "GIT_CONFIG_GLOBAL", cfg.DirectGitConfig},
-		{"direct-ssh-key", "", cfg.DirectSSHKey},
-		{"direct-known-hosts", "", cfg.DirectKnownHosts},
 	} {
 		if f.name == "" {
 			continue
@@ -29,19 +32,11 @@ func (hv *haven) newDirect(cfg *config.Config, alone bool) error {
 		if err != nil {
 			return cfg.Mistake(f.key, err)
 		}
-		if f.name != cfg.DirectKnownHosts && isReadable(abs) {
-			hv.log.Warn("others than its owner can read the credentials; chmod 600 changes that", "file", f.name)
-		}
-		if f.variable != "" {
-			o.Env = append(o.Env, f.variable+"="+abs)
-		}
+		hv.warnReadable(abs)
+		o.Env = append(o.Env, f.variable+"="+abs)
 	}
-	ssh, err := sshCommand(cfg)
-	if err != nil {
+	if err := hv.addCredentials(cfg, &o); err != nil {
 		return err
-	}
-	if ssh != "" {
-		o.Env = append(o.Env, "GIT_SSH_COMMAND="+ssh)
 	}
 	f, err := gocmd.New(o)
 	if err != nil && !alone {
@@ -52,27 +47,75 @@ func (hv *haven) newDirect(cfg *config.Config, alone bool) error {
 	return err
 }
 
-// sshCommand is what git runs for SSH; "" where no hosts are known.
-func sshCommand(cfg *config.Config) (string, error) {
-	if cfg.DirectKnownHosts == "" {
-		return "", nil
+func (hv *haven) warnReadable(file string) {
+	if isReadable(file) {
+		hv.log.Warn("others than its owner can read the credentials; chmod 600 changes that", "file", file)
 	}
-	hosts, err := filepath.Abs(cfg.DirectKnownHosts)
-	if err != nil {
-		return "", err
-	}
-	command := "ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=yes -o ControlMaster=no -o IdentitiesOnly=yes -o " + quoted("UserKnownHostsFile="+sshQuoted(hosts))
-	key := "none"
-	if cfg.DirectSSHKey != "" {
-		if key, err = filepath.Abs(cfg.DirectSSHKey); err != nil {
-			return "", err
-		}
-	}
-	return command + " -o " + quoted("IdentityFile="+sshQuoted(key)), nil
 }
 
-// quoted is a word for the shell that git has run the command.
-func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+// directCredentials reads the credentials of single hosts.
+func directCredentials(cfg *config.Config) ([]credential.Host, error) {
+	lines, err := cfg.DirectCredentialLines()
+	if err != nil {
+		return nil, nil //nolint:nilerr // config.Check says it
+	}
+	hosts, err := credential.Parse(lines)
+	if err != nil {
+		return nil, cfg.Mistake("direct-credentials", err)
+	}
+	return hosts, nil
+}
 
-// sshQuoted is a name for the configuration of ssh, where % begins a token.
-func sshQuoted(name string) string { return `"` + strings.ReplaceAll(name, "%", "%%") + `"` }
+// addCredentials gives what fetches the credentials of single hosts.
+func (hv *haven) addCredentials(cfg *config.Config, o *gocmd.Options) error {
+	hosts, err := directCredentials(cfg)
+	if err != nil || len(hosts) == 0 {
+		return err
+	}
+	for _, h := range hosts {
+		for _, file := range h.Files() {
+			hv.warnReadable(file)
+		}
+	}
+	creds, err := credential.New(hosts, credential.Options{Environ: os.Environ(), Log: hv.log})
+	if err != nil {
+		return cfg.Mistake("direct-credentials", err)
+	}
+	ssh, err := creds.SSH()
+	if err != nil {
+		return cfg.Mistake("direct-credentials", err)
+	}
+	o.SSHConfig, o.Instead = ssh.Config, ssh.Instead
+	exe, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("direct: this program does not find itself, which git has to run for credentials: %w", err)
+	}
+	o.Credentials, o.Helper = wallet{creds}, []string{exe, askCommand}
+	return nil
+}
+
+// wallet is credential.Hosts in the words of package gocmd.
+type wallet struct{ *credential.Hosts }
+
+// Get implements gocmd.Credentials.
+func (w wallet) Get(ctx context.Context, host string) (user, password string, err error) {
+	s, err := w.Hosts.Get(ctx, host)
+	if errors.Is(err, credential.ErrNone) {
+		return "", "", nil
+	}
+	return s.User, s.Password, err
+}
+
+// Refused implements gocmd.Credentials.
+func (w wallet) Refused(ctx context.Context, host, user, password string) bool {
+	return w.Hosts.Refused(ctx, host, credential.Secret{User: user, Password: password})
+}
+
+const askCommand = "direct-credential"
+
+// directCredentialCommand is run by git and the go command below a server. Nobody else has a use for it.
+func directCredentialCommand(p *process) *cobra.Command {
+	return &cobra.Command{Use: askCommand + " git|go", Hidden: true, DisableFlagParsing: true, RunE: func(cmd *cobra.Command, args []string) error {
+		return gocmd.Ask(cmd.Context(), args, p.in, p.out)
+	}}
+}

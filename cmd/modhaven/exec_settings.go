@@ -29,7 +29,7 @@ func (p *process) execSettings(cmd *cobra.Command) (*execSettings, error) {
 		return nil, err
 	}
 	// Whatever a server on this machine is set to, this one is the command's.
-	cfg.Listen, cfg.TLSCert, cfg.TLSKey = "127.0.0.1:0", "", ""
+	cfg.Listen, cfg.TLSCert, cfg.TLSKey, cfg.TLSACME, cfg.TLSSelfSigned = "127.0.0.1:0", "", "", "", ""
 	cfg.SumDBOwn, cfg.SumDBOwnKey = "", "" // which that one serves
 	cfg.Auth, cfg.Access, cfg.RateLimit = "", "", ""
 	if !cfg.IsSet("patience") {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/x509"
 	"errors"
 	"net/http"
 
@@ -30,7 +29,7 @@ func accessOptions(cfg *config.Config) (o access.Options, err error) {
 	o.Limit, err = access.ParseLimit(cfg.RateLimit)
 	mistake(2, "rate-limit", err)
 	if len(o.Auth.Certificates) > 0 && !cfg.TLS() {
-		mistake(3, "auth", errors.New("client certificates are shown to a server with TLS; set tls_cert and tls_key"))
+		mistake(3, "auth", errors.New("client certificates are shown to a server with TLS; set tls_cert, tls_acme or tls_self_signed"))
 	}
 	return o, errors.Join(errs[:]...)
 }
@@ -38,7 +37,8 @@ func accessOptions(cfg *config.Config) (o access.Options, err error) {
 // check is cfg.Check and what only the rooms behind it can read.
 func check(cfg *config.Config) error {
 	_, err := accessOptions(cfg)
-	return errors.Join(cfg.Check(), err)
+	_, credErr := directCredentials(cfg)
+	return errors.Join(cfg.Check(), err, credErr)
 }
 
 // newGuard builds what says who may ask for what; nil where everybody may, as often as he likes.
@@ -58,14 +58,6 @@ func (hv *haven) newGuard(cfg *config.Config) error {
 		return cfg.Mistake("auth", err)
 	}
 	return nil
-}
-
-// clientCAs are who signs client certificates; nil where none are taken.
-func (hv *haven) clientCAs() *x509.CertPool {
-	if hv.guard == nil {
-		return nil
-	}
-	return hv.guard.ClientCAs()
 }
 
 // porter is an access.Guard in the words of package server.

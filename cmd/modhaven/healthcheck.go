@@ -12,7 +12,7 @@ import (
 
 func healthcheckCommand(p *process) *cobra.Command {
 	cmd := &cobra.Command{Use: "healthcheck [OPTIONS]", Args: p.arguments()}
-	p.addSettings(cmd, "listen", "tls-cert", "tls-key")
+	p.addSettings(cmd, "listen", "tls-cert", "tls-key", "tls-acme", "tls-self-signed", "preset")
 	timeout := addSpan(cmd, "timeout", 5*time.Second, p.msg.Text("How long to wait for the answer"))
 	p.document(cmd, manual{
 		short: "ask the server on this machine whether it is alive",

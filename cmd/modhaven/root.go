@@ -42,6 +42,7 @@ func rootCommand(p *process) *cobra.Command {
 		sumdbCommand(p),
 		tokenCommand(p),
 		goauthCommand(p),
+		directCredentialCommand(p),
 		verifyCommand(p),
 		versionCommand(p),
 		completionCommand(p),

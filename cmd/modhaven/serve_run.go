@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -35,12 +34,6 @@ func (p *process) runServe(ctx context.Context, cfg *config.Config) error {
 		return fmt.Errorf("listen %s: %w; choose another address with --listen", cfg.Listen, err)
 	}
 	defer ln.Close()
-	var certs *server.Certs
-	if cfg.TLS() {
-		if certs, err = server.NewCerts(cfg.TLSCert, cfg.TLSKey, log); err != nil {
-			return err
-		}
-	}
 	tel, err := newTelemetry(cfg, log)
 	if err != nil {
 		return err
@@ -54,13 +47,18 @@ func (p *process) runServe(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	defer hv.close()
-	p.announce(cfg, ln.Addr(), hv)
-	go p.probeUpstream(ctx, hv)
-	srv := server.NewHTTP(hv.handler, certs, log)
-	if cas := hv.clientCAs(); cas != nil {
-		srv.TLSConfig.ClientCAs, srv.TLSConfig.ClientAuth = cas, tls.VerifyClientCertIfGiven
+	certs, err := openCertificates(cfg, hv.state.Dir, log)
+	if err != nil {
+		return err
 	}
-	err = server.Serve(ctx, srv, ln, cfg.Drain)
+	defer certs.close()
+	p.announce(cfg, ln.Addr(), hv)
+	if certs.own != nil {
+		p.sayTrust(certs.own, cfg.URL(ln.Addr().String()))
+	}
+	go p.probeUpstream(ctx, hv)
+	certs.run(ctx, cfg, log)
+	err = server.Serve(ctx, newServer(hv, &certs, log), ln, cfg.Drain)
 	if err != nil {
 		log.Warn("ended", "err", err)
 	}

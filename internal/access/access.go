@@ -80,16 +80,16 @@ type Options struct {
 
 // A Guard decides. Its methods may be called at once.
 type Guard struct {
-	auth      Auth
-	rules     []Rule
-	known     *lru.Cache[[]int] // of modules, the rules about them
-	tokens    []*watched[*tokenSet]
-	passwords []*passwords
-	issuers   []*issuer
-	clientCAs *x509.CertPool
-	limits    *limiter // of identities and addresses; nil for none
-	guesses   *limiter // of addresses, for wrong passwords
-	now       func() time.Time
+	auth        Auth
+	rules       []Rule
+	known       *lru.Cache[[]int] // of modules, the rules about them
+	tokens      []*watched[*tokenSet]
+	passwords   []*passwords
+	issuers     []*issuer
+	authorities []*watched[[]*x509.Certificate] // who sign client certificates
+	limits      *limiter                        // of identities and addresses; nil for none
+	guesses     *limiter                        // of addresses, for wrong passwords
+	now         func() time.Time
 }
 
 // knownMemory holds some ten thousand modules.
@@ -120,8 +120,10 @@ func newGuard(o Options, now func() time.Time) (*Guard, error) {
 	for _, s := range o.Auth.Issuers {
 		g.issuers = append(g.issuers, newIssuer(s, o.HTTP, log, now))
 	}
-	pool, err := readCAs(o.Auth.Certificates)
-	g.clientCAs, errs = pool, append(errs, err)
+	for _, name := range o.Auth.Certificates {
+		w, err := watch(name, maxCAs, false, parseCAs, log, now)
+		g.authorities, errs = append(g.authorities, w), append(errs, err)
+	}
 	if o.Auth.None && slices.ContainsFunc(o.Rules, func(r Rule) bool { return r.Group != Anonymous }) {
 		errs = append(errs, errors.New("access: it has rules for groups, and with `none` as the setting auth nobody can show which he is in; add a kind of credential"))
 	}
@@ -139,9 +141,20 @@ func (g *Guard) Close() {
 	}
 }
 
-// ClientCAs returns who signs client certificates; nil where none are taken. A listener that has them as tls.Config.ClientCAs
-// also needs ClientAuth: tls.VerifyClientCertIfGiven.
-func (g *Guard) ClientCAs() *x509.CertPool { return g.clientCAs }
+// ClientCAs returns who signs client certificates, as their files say now; nil where none are taken. A listener has them as
+// tls.Config.ClientCAs of each new connection, with ClientAuth: tls.VerifyClientCertIfGiven.
+func (g *Guard) ClientCAs() *x509.CertPool {
+	if len(g.authorities) == 0 {
+		return nil
+	}
+	pool := x509.NewCertPool()
+	for _, w := range g.authorities {
+		for _, c := range w.get() {
+			pool.AddCert(c)
+		}
+	}
+	return pool
+}
 
 // Check returns who asks. A credential in the header Authorization counts before a client certificate, and a wrong one is never
 // passed over. Errors are *goproxy.Refused (401, with which the header Challenge goes, or 403 for a good token of an issuer that a

@@ -194,7 +194,8 @@ func TestCertificate(t *testing.T) {
 	}
 	for _, test := range tests {
 		r := request()
-		r.TLS = &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{&test.leaf}}}
+		test.leaf.NotAfter = newClock().now().Add(time.Hour)
+		r.TLS = &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{&test.leaf, provider.Certificate()}}}
 		id, err := g.Check(r)
 		if test.want == "" && code(err) != 401 || test.want != "" && (err != nil || id.String() != test.want) {
 			t.Errorf("%v, %v; want %q", id, err, test.want)

@@ -6,8 +6,11 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/pem"
+	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/modhaven/modhaven/internal/goproxy"
@@ -66,6 +69,9 @@ func (g *Guard) token(secret string) (Identity, error) {
 	for _, file := range g.tokens {
 		t, ok := file.get().find(secret)
 		if !ok {
+			t, ok = file.latest().find(secret) // it may have been made a moment ago
+		}
+		if !ok {
 			continue
 		}
 		problem := t.Problem(g.now())
@@ -118,10 +124,10 @@ func (g *Guard) oidc(ctx context.Context, secret string) (Identity, error) {
 // certificate returns who the verified client certificate of a connection is for: its common name, else its first name of a host, a mail
 // address or a URI. Its groups are its organizations, as they are for Kubernetes.
 func (g *Guard) certificate(state *tls.ConnectionState) (Identity, bool) {
-	if g.clientCAs == nil || state == nil || len(state.VerifiedChains) == 0 || len(state.VerifiedChains[0]) == 0 {
+	if len(g.authorities) == 0 || state == nil || !slices.ContainsFunc(state.VerifiedChains, g.isTrusted) {
 		return Identity{}, false
 	}
-	leaf := state.VerifiedChains[0][0]
+	leaf := state.VerifiedChains[0][0] // that of all chains
 	names := append([]string{leaf.Subject.CommonName}, leaf.DNSNames...)
 	names = append(names, leaf.EmailAddresses...)
 	for _, u := range leaf.URIs {
@@ -131,23 +137,33 @@ func (g *Guard) certificate(state *tls.ConnectionState) (Identity, bool) {
 	return Identity{Name: name, Groups: leaf.Subject.Organization, Kind: KindCertificate}, name != ""
 }
 
+// isTrusted reports whether a chain holds still: its connection may be older than a change of the files.
+func (g *Guard) isTrusted(chain []*x509.Certificate) bool {
+	if len(chain) == 0 || g.now().After(chain[0].NotAfter) {
+		return false
+	}
+	root := chain[len(chain)-1]
+	return slices.ContainsFunc(g.authorities, func(w *watched[[]*x509.Certificate]) bool { return slices.ContainsFunc(w.get(), root.Equal) })
+}
+
 // maxCAs bounds a file of authorities, in bytes.
 const maxCAs = 4 << 20
 
-// readCAs returns the authorities in files; nil for no files.
-func readCAs(files []string) (*x509.CertPool, error) {
-	if len(files) == 0 {
-		return nil, nil
-	}
-	pool := x509.NewCertPool()
-	for _, name := range files {
-		b, _, err := readBounded(name, maxCAs)
+// parseCAs reads authorities in PEM.
+func parseCAs(b []byte) ([]*x509.Certificate, error) {
+	var all []*x509.Certificate
+	for block, rest := pem.Decode(b); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("its certificate %d cannot be read: %w", len(all)+1, err)
 		}
-		if !pool.AppendCertsFromPEM(b) {
-			return nil, fmt.Errorf("%s: it has no certificate of an authority in PEM", name)
-		}
+		all = append(all, c)
 	}
-	return pool, nil
+	if len(all) == 0 {
+		return nil, errors.New("it has no certificate of an authority in PEM")
+	}
+	return all, nil
 }

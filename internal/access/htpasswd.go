@@ -76,6 +76,10 @@ func (p *passwords) check(ctx context.Context, user, password string, may func()
 	set := p.file.get()
 	hash, known := set.hashes[user]
 	if !known {
+		set = p.file.latest() // he may have been added a moment ago
+		hash, known = set.hashes[user]
+	}
+	if !known {
 		hash = set.decoy
 	}
 	if hash == "" {

@@ -15,7 +15,7 @@ import (
 
 // Create makes a token, adds it to the file, which need not exist, and returns it as its owner needs it: it is in no other place and
 // cannot be had again. A token of the same name that is expired or revoked is replaced; a good one is an error. expires is the zero time
-// for never. Servers that use the file take the token within a second; several processes may write to it at once.
+// for never. Servers that use the file take the token at once; several processes may write to it at once.
 func Create(file, name string, groups []string, now, expires time.Time) (secret string, err error) {
 	for _, n := range append([]string{name}, groups...) {
 		if err := CheckName(n); err != nil {

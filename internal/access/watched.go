@@ -38,15 +38,27 @@ func watch[T any](name string, max int64, missing bool, parse func([]byte) (T, e
 	return w, err
 }
 
-// get returns what the file says, which nobody may change.
+// get returns what the file says, or said within the last second, which nobody may change.
 func (w *watched[T]) get() T {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	now := w.now()
-	if since := now.Sub(w.looked); since >= 0 && since < lookEvery {
+	if since := w.now().Sub(w.looked); since >= 0 && since < lookEvery {
 		return w.value
 	}
-	w.looked = now
+	return w.look()
+}
+
+// latest returns what the file says now: for who is not in what get returned. It costs a look at the file's date; the file is read where
+// that has changed alone, so that who tries what he likes has nothing read.
+func (w *watched[T]) latest() T {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.look()
+}
+
+// look reads the file if it has changed. w.mu is held.
+func (w *watched[T]) look() T {
+	w.looked = w.now()
 	fi, err := os.Stat(w.name)
 	if err != nil {
 		fi = nil

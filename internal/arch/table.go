@@ -43,6 +43,7 @@ var modules = map[string][]string{
 	"bench":              {"golang.org/x/tools"},
 	"cmd/modhaven":       {"go.opentelemetry.io/otel/trace", "github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3", "golang.org/x/term", "golang.org/x/text"},
 	"conformance":        {"golang.org/x/tools"},
+	"internal/certs":     {"golang.org/x/crypto/acme", "github.com/gofrs/flock"},
 	"internal/config":    {"github.com/goccy/go-yaml"},
 	"internal/access":    {"golang.org/x/crypto/bcrypt", "golang.org/x/time/rate", "github.com/gofrs/flock"},
 	"internal/ledger":    {"modernc.org/sqlite"},

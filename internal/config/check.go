@@ -45,7 +45,7 @@ func (c *Config) checkListen() error {
 	case c.Auth == "":
 		return c.problem("listen", "%s is reachable from other machines; say who may ask with `auth`, or write `auth: none` (flag --auth none, MODHAVEN_AUTH=none) if anyone may", c.Listen)
 	case c.Auth != "none" && !c.TLS() && c.TLSElsewhere != "on":
-		return c.problem("auth", "credentials would come over the network in the clear; set tls_cert and tls_key, or tls_elsewhere: on where another server ends TLS")
+		return c.problem("auth", "credentials would come over the network in the clear; set tls_cert and tls_key, tls_acme or tls_self_signed, or tls_elsewhere: on where another server ends TLS")
 	}
 	return nil
 }
@@ -79,8 +79,13 @@ func (c *Config) checkTLS() error {
 		return c.problem("tls-cert", "a certificate needs its private key; set tls_key too")
 	case c.TLSKey != "" && c.TLSCert == "":
 		return c.problem("tls-key", "a private key needs its certificate; set tls_cert too")
+	case c.TLSCert != "" && (c.TLSACME != "" || c.SelfSigned()):
+		return c.problem("tls-cert", "there is more than one source of certificates; set one of tls_cert, tls_acme and tls_self_signed")
+	case c.TLSACME != "" && c.SelfSigned():
+		return c.problem("tls-acme", "there is more than one source of certificates; set one of tls_cert, tls_acme and tls_self_signed")
 	}
-	return nil
+	_, err := c.ACME()
+	return err
 }
 
 func (c *Config) checkUpstreams() error {
@@ -95,10 +100,20 @@ func (c *Config) checkUpstreams() error {
 }
 
 func (c *Config) checkDirect() error {
-	if c.DirectSSHKey != "" && c.DirectKnownHosts == "" {
-		return c.problem("direct-ssh-key", "a key for SSH needs the keys of the hosts that it may be shown to; set direct_known_hosts too")
+	_, err := c.DirectCredentialLines()
+	return err
+}
+
+// DirectCredentialLines returns the lines of direct-credentials, each cut into words without quotes.
+func (c *Config) DirectCredentialLines() ([][]string, error) {
+	var lines [][]string
+	for _, l := range readOptions(c.DirectCredentials) {
+		if l.broken {
+			return nil, c.problem("direct-credentials", "a double quote stands only around a whole value, as in token-command=\"/usr/bin/vault read git\"")
+		}
+		lines = append(lines, append([]string{l.addr}, l.words...))
 	}
-	return nil
+	return lines, nil
 }
 
 func (c *Config) checkOptions() error {

@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -10,7 +11,7 @@ import (
 
 func TestCheck(t *testing.T) {
 	const open = "is reachable from other machines; say who may ask with `auth`, or write `auth: none` (flag --auth none, MODHAVEN_AUTH=none) if anyone may"
-	const inTheClear = "--auth: credentials would come over the network in the clear; set tls_cert and tls_key, or tls_elsewhere: on where another server ends TLS"
+	const inTheClear = "--auth: credentials would come over the network in the clear; set tls_cert and tls_key, tls_acme or tls_self_signed, or tls_elsewhere: on where another server ends TLS"
 	for _, tt := range []struct {
 		flags map[string]string
 		want  []string
@@ -58,8 +59,22 @@ func TestCheck(t *testing.T) {
 		{map[string]string{"sumdb": "sum.golang.org https://…@a.example"}, []string{"--sumdb: the user and the password are masked, as config print shows them; write the real ones"}},
 		{map[string]string{"sumdb": "sum.golang.google.cn"}, nil},
 		{map[string]string{"sumdb-own": "sum.corp.example", "sumdb-own-key": "/key"}, nil},
-		{map[string]string{"direct-ssh-key": "/key"}, []string{"--direct-ssh-key: a key for SSH needs the keys of the hosts that it may be shown to; set direct_known_hosts too"}},
-		{map[string]string{"direct-ssh-key": "/key", "direct-known-hosts": "/hosts"}, nil},
+		{map[string]string{"direct-credentials": `h token-command="a b"`}, nil},
+		{map[string]string{"direct-credentials": `h token-command=a"b"`}, []string{`--direct-credentials: a double quote stands only around a whole value, as in token-command="/usr/bin/vault read git"`}},
+		{map[string]string{"listen": "0.0.0.0:1", "auth": "token", "tls-self-signed": "on"}, nil},
+		{map[string]string{"listen": "0.0.0.0:1", "auth": "token", "tls-self-signed": "off"}, []string{inTheClear}},
+		{map[string]string{"tls-acme": "go.corp.example,b.corp.example email=a@b.example directory=https://acme.corp.example/d http=:80"}, nil},
+		{map[string]string{"tls-acme": "localhost"}, []string{`--tls-acme: "localhost" is no name of a host, such as go.corp.example; an authority of ACME knows no addresses and no names with *`}},
+		{map[string]string{"tls-acme": "10.1.2.3"}, []string{`--tls-acme: "10.1.2.3" is no name of a host, such as go.corp.example; an authority of ACME knows no addresses and no names with *`}},
+		{map[string]string{"tls-acme": "*.corp.example"}, []string{`--tls-acme: "*.corp.example" is no name of a host, such as go.corp.example; an authority of ACME knows no addresses and no names with *`}},
+		{map[string]string{"tls-acme": "go.corp.example directory=http://a"}, []string{`--tls-acme: "directory=http://a" is none of email=ADDRESS, directory=URL (https) and http=HOST:PORT`}},
+		{map[string]string{"tls-acme": "go.corp.example http=80"}, []string{`--tls-acme: "http=80" is none of email=ADDRESS, directory=URL (https) and http=HOST:PORT`}},
+		{map[string]string{"tls-cert": "c", "tls-key": "k", "tls-self-signed": "on"}, []string{"--tls-cert: there is more than one source of certificates; set one of tls_cert, tls_acme and tls_self_signed"}},
+		{map[string]string{"tls-acme": "go.corp.example", "tls-self-signed": "on"}, []string{"--tls-acme: there is more than one source of certificates; set one of tls_cert, tls_acme and tls_self_signed"}},
+		{map[string]string{"preset": "team"}, nil},
+		{map[string]string{"preset": "enterprise"}, []string{strings.Replace(inTheClear, "--auth", "auth", 1)}},
+		{map[string]string{"preset": "enterprise", "tls-elsewhere": "on"}, nil},
+		{map[string]string{"preset": "team", "tls-cert": "c", "tls-key": "k"}, nil},
 		{map[string]string{"sumdb-own": "sum.corp.example"}, []string{"--sumdb-own: a checksum database of one's own needs its signer key; make one with `modhaven sumdb key sum.corp.example` and set sumdb_own_key to its file"}},
 		{map[string]string{"sumdb-own-key": "/key"}, []string{"--sumdb-own-key: a signer key needs the name of its checksum database; set sumdb_own too"}},
 		{map[string]string{"sumdb": "sum.golang.org", "sumdb-own": "sum.golang.org", "sumdb-own-key": "/key"}, []string{"--sumdb-own: sum.golang.org is the public checksum database that sumdb names; give your own another name"}},

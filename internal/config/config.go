@@ -13,6 +13,10 @@ import "time"
 // A Config is every setting, with its effective value after Load. A comment's first
 // sentence is the help of the flag; the whole of it stands in docs/configuration.md.
 type Config struct {
+	// A set of defaults for a kind of use. Whatever else is set goes before it, and
+	// `modhaven config print` shows all of it; docs/hardening.md says what each is for.
+	Preset string `key:"preset" arg:"NAME" oneof:"laptop ci team enterprise" optional:"true"`
+
 	// The address to listen on, HOST:PORT. Port 0 takes any free port. An empty host
 	// means every address of the machine.
 	//
@@ -98,12 +102,37 @@ type Config struct {
 	// certificates, an `insteadOf` that has hosts fetched by SSH.
 	DirectGitConfig string `key:"direct-git-config" arg:"FILE"`
 
-	// The private key for `direct` by SSH. It needs `direct_known_hosts`.
-	DirectSSHKey string `key:"direct-ssh-key" arg:"FILE"`
-
-	// The keys of hosts that `direct` trusts for SSH, as `ssh-keyscan` prints them. Others are
-	// refused.
-	DirectKnownHosts string `key:"direct-known-hosts" arg:"FILE"`
+	// Credentials for `direct`, one host a line: the host, with its port where that is not 443,
+	// and options NAME=VALUE. In a file:
+	//
+	//	direct_credentials: |
+	//	  git.corp.example user=robot token-file=/run/secrets/git
+	//	  gitlab.corp.example:8443 token-command="/usr/bin/vault kv get -field=token git" every=10m
+	//	  gerrit.corp.example ssh-key=/etc/modhaven/id known-hosts=/etc/modhaven/known_hosts
+	//	  github.com github-app=12345 installation=678 app-key=/etc/modhaven/app.pem
+	//
+	// In a flag or a variable `;` stands for the end of a line. A value with blanks or a `;`
+	// stands in double quotes. Each goes to its own host and port alone, over https or ssh. One of
+	// these says where a token or a password is:
+	//
+	//   - `token-file=FILE`: in a file, which is read each time.
+	//   - `token-env=NAME`: in a variable of this process.
+	//   - `token-command=COMMAND`: printed by a command, which is run without a shell, with this process's
+	//     environment, and for at most 30 seconds.
+	//   - `helper=HELPER`: from a git credential helper: the name behind `git credential-`, or the
+	//     whole path of a program, with arguments.
+	//   - `github-app=ID`, `installation=ID`, `app-key=FILE`: a token of a GitHub App, renewed before
+	//     it ends. `api=URL` is needed where GitHub's API is not at its usual address.
+	//
+	// and beside it, or alone:
+	//
+	//   - `user=NAME`: the user that belongs to the token; default x-access-token.
+	//   - `every=DURATION`: how long what the command or the helper gave is used before it is asked
+	//     again; default 5m. It is asked at once where the host refuses it.
+	//   - `ssh-key=FILE`, `known-hosts=FILE`: the host's repositories are fetched by SSH with this key,
+	//     from a host with one of these keys (as `ssh-keyscan` prints them).
+	//   - `ssh-address=ssh://USER@HOST:PORT`: where SSH is, if not at git@ and the host itself.
+	DirectCredentials string `key:"direct-credentials" arg:"CREDENTIALS" lines:"true"`
 
 	// Whether nothing but what is stored is served. With `on` it is as if `upstreams` were
 	// `off`, while the list and its options may stay in place.
@@ -190,6 +219,26 @@ type Config struct {
 	// The file with the private key, in PEM, that belongs to `tls_cert`.
 	TLSKey string `key:"tls-key" arg:"FILE"`
 
+	// Hosts for which certificates are got by ACME (RFC 8555), and options. The hosts stand with
+	// commas between; then there may be:
+	//
+	//   - `email=ADDRESS`: where the authority writes to.
+	//   - `directory=URL`: the authority; default Let's Encrypt, https://acme-v02.api.letsencrypt.org/directory.
+	//   - `http=HOST:PORT`: an address to listen on for challenges of type http-01, and to send all
+	//     else that comes there to https. The authority asks at port 80.
+	//
+	// Without `http` the challenge is tls-alpn-01, for which the authority asks port 443 of the host: it
+	// must lead to `listen`. The terms of service of the authority are agreed to. Account and
+	// certificates are kept in STATE/acme, and renewed 30 days before they end.
+	TLSACME string `key:"tls-acme" arg:"HOSTS"`
+
+	// Whether to answer over TLS with a certificate of an authority of one's own. With `on` that is
+	// made once, in STATE/tls, and gives out a certificate for the host of `listen`, the name of this
+	// machine and loopback; a list of names and addresses with commas between adds these. The
+	// authority can vouch for these names alone. How to trust it is printed at the start; its
+	// certificate is also at /ca.pem.
+	TLSSelfSigned string `key:"tls-self-signed" arg:"NAMES" empty:"off"`
+
 	// How long lists of versions and @latest are answered without asking upstream again.
 	Fresh time.Duration `key:"fresh" arg:"DURATION" default:"1m" min:"0s"`
 
@@ -269,4 +318,7 @@ func (c *Config) IsSet(name string) bool { return c.origin[name].Kind != FromDef
 func (c *Config) GoEnv() *GoEnv { return c.goEnv }
 
 // TLS reports whether the server answers over TLS.
-func (c *Config) TLS() bool { return c.TLSCert != "" }
+func (c *Config) TLS() bool { return c.TLSCert != "" || c.TLSACME != "" || c.SelfSigned() }
+
+// SelfSigned reports whether the certificate is of an authority of one's own.
+func (c *Config) SelfSigned() bool { return c.TLSSelfSigned != "" && c.TLSSelfSigned != "off" }

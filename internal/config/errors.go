@@ -32,7 +32,7 @@ func (e *Error) Where() string {
 	switch e.Origin.Kind {
 	case FromFile:
 		return e.Origin.place() + ": " + Key{Name: e.Key}.YAML()
-	case FromDefault:
+	case FromDefault, FromPreset:
 		return Key{Name: e.Key}.YAML()
 	default:
 		return e.Origin.place()
@@ -46,6 +46,7 @@ type Kind uint8
 
 const (
 	FromDefault Kind = iota
+	FromPreset
 	FromFile
 	FromEnv
 	FromFlag
@@ -54,7 +55,7 @@ const (
 // An Origin is where a value came from. The zero value is the default.
 type Origin struct {
 	Kind Kind
-	Name string // the file, the variable, or the flag with its dashes
+	Name string // the preset, the file, the variable, or the flag with its dashes
 	Line int    // in the file, from 1; 0 when unknown
 }
 
@@ -67,5 +68,5 @@ func (o Origin) place() string {
 
 // String returns the origin for people: "file /etc/modhaven.yaml:3", "default".
 func (o Origin) String() string {
-	return [...]string{"default", "file ", "environment ", "flag "}[o.Kind] + o.place()
+	return [...]string{"default", "preset ", "file ", "environment ", "flag "}[o.Kind] + o.place()
 }

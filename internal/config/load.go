@@ -17,7 +17,7 @@ type Sources struct {
 }
 
 // Load returns the settings: a flag goes before the environment, that before the file,
-// that before the default. It always returns a Config; where a value is bad the default
+// that before the preset, and that before the default. It always returns a Config; where a value is bad the default
 // stays. The error joins one *Error for each thing that is wrong. Load checks values one
 // by one; whether they go together is for Check.
 func Load(src Sources) (*Config, error) {
@@ -42,6 +42,7 @@ func Load(src Sources) (*Config, error) {
 	}
 	errs = append(errs, c.loadEnv(env)...)
 	errs = append(errs, c.loadFlags(src.Flags)...)
+	errs = append(errs, c.loadPreset()...)
 	return c, errors.Join(errs...)
 }
 

@@ -108,7 +108,7 @@ func TestEveryKey(t *testing.T) {
 	values := map[string]string{
 		"listen": "127.0.0.1:8", "state": "/s", "upstreams": "https://a|direct", "sumdb": "off", "private": "corp.example",
 		"sumdb-own": "sum.corp.example", "sumdb-own-key": "/sumdb.key",
-		"direct-netrc": "/netrc", "direct-git-config": "/gitconfig", "direct-ssh-key": "/key", "direct-known-hosts": "/hosts",
+		"direct-netrc": "/netrc", "direct-git-config": "/gitconfig", "direct-credentials": "git.corp.example token-file=/t", "preset": "laptop", "tls-acme": "go.corp.example", "tls-self-signed": "go.corp.example",
 		"failover": "any", "auth": "none", "access": "dev corp.example", "rate-limit": "50/s", "tls-elsewhere": "on", "tls-cert": "/c", "tls-key": "/k", "fresh": "7m", "refresh-budget": "8s",
 		"fills": "9", "idle": "10s", "memory": "11KiB", "connections": "12", "drain": "13s", "log-level": "warn", "log-format": "json",
 		"upstream-options": "https://proxy.golang.org attempts=3", "offline": "on", "list-refresh": "14s", "read-ahead": "off", "patience": "15s", "dns": "192.0.2.53",

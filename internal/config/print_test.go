@@ -46,7 +46,7 @@ func TestPrint(t *testing.T) {
 			t.Errorf("Print lacks %q in:\n%s", want, got)
 		}
 	}
-	if strings.Contains(got, "secret") || strings.Contains(got, "me:") {
+	if strings.Contains(got, "secret") || strings.Contains(got, "/me:") {
 		t.Errorf("Print shows a user or a password:\n%s", got)
 	}
 }

@@ -1,6 +1,7 @@
 package gocmd
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -63,7 +64,13 @@ func environment(o Options, dir string) (env []string, guarded bool) {
 	if value(o.Env, "NETRC") != "" {
 		env = append(env, "GOAUTH=netrc")
 	}
-	env = withGitConfig(append(env, o.Env...))
+	env = addGitConfig(append(env, o.Env...), gitConfig...)
+	if o.SSHConfig != "" {
+		env = append(env, "GIT_SSH_COMMAND=ssh -F "+quotedWords([]string{sshConfig(dir)}))
+	}
+	for _, from := range slices.Sorted(maps.Keys(o.Instead)) {
+		env = addGitConfig(env, [2]string{"url." + o.Instead[from] + ".insteadOf", from})
+	}
 	guarded = !slices.ContainsFunc(proxies, func(key string) bool { return !strings.EqualFold(key, "NO_PROXY") && value(env, key) != "" })
 	return append(env,
 		"GOENV=off", "GOWORK=off", "GO111MODULE=on", "GOFLAGS=-modcacherw", "GOTOOLCHAIN=local", "CGO_ENABLED=0",
@@ -72,13 +79,13 @@ func environment(o Options, dir string) (env []string, guarded bool) {
 	), guarded
 }
 
-// withGitConfig appends gitConfig to what is configured in env that way already.
-func withGitConfig(env []string) []string {
+// addGitConfig appends to what is configured in env for git already.
+func addGitConfig(env []string, config ...[2]string) []string {
 	n, err := strconv.Atoi(value(env, "GIT_CONFIG_COUNT"))
 	if err != nil {
 		n = 0
 	}
-	for _, kv := range gitConfig {
+	for _, kv := range config {
 		i := strconv.Itoa(n)
 		env = append(env, "GIT_CONFIG_KEY_"+i+"="+kv[0], "GIT_CONFIG_VALUE_"+i+"="+kv[1])
 		n++
@@ -114,4 +121,18 @@ func linkNetrc(home string, env []string) error {
 		return err
 	}
 	return os.Symlink(netrc, name)
+}
+
+// sshConfig is the name of Options.SSHConfig in a file.
+func sshConfig(dir string) string { return filepath.Join(dir, "home", "ssh_config") }
+
+// writeSSHConfig replaces what another process has left.
+func writeSSHConfig(dir, config string) error {
+	if err := os.Remove(sshConfig(dir)); err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	if config == "" {
+		return nil
+	}
+	return os.WriteFile(sshConfig(dir), []byte(config), 0o600)
 }

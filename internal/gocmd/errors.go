@@ -50,8 +50,9 @@ var signs = []sign{
 	{has(`no secure protocol found for repository`), passing,
 		"git can read its repository neither by https nor by ssh: it does not exist, its host cannot be reached, or no credential for it is configured"},
 	{has(`could not read (?:Username|Password)|Authentication failed|terminal prompts disabled|returned error: 401|401 Unauthorized`), unknown, ""},
-	{has(`Permission denied \(|Too many authentication failures`), refusal, "SSH authentication failed: no key is configured, or it was refused (GIT_SSH_COMMAND)"},
-	{has(`Host key verification failed`), passing, "the SSH host key is not known to the server; configure a known_hosts file (GIT_SSH_COMMAND)"},
+	{has(`Permission denied \(|Too many authentication failures`), refusal, "SSH authentication failed: no key is configured for the host, or it was refused"},
+	{has(`REMOTE HOST IDENTIFICATION HAS CHANGED`), refusal, "its host shows another SSH host key than the one that is configured: if it was given a new one, put that into the known_hosts file"},
+	{has(`Host key verification failed`), passing, "the SSH host key is not known to the server; configure a key and a known_hosts file for the host"},
 	{has(`ERROR: Repository not found`), refusal, "there is no such repository, or the SSH key may not read it"},
 	{has(`returned error: 403|403 Forbidden`), refusal, "the host forbids it"},
 	{has(`returned error: 429|429 Too Many`), passing, "the host limits requests"},
@@ -75,7 +76,15 @@ func has(text string) *regexp.Regexp { return regexp.MustCompile(text) }
 
 // judge makes an error of what a command said of thing. out may be nil.
 func (f *Fetcher) judge(thing, said string, out *output) error {
+	var creds *counter
+	if out != nil {
+		creds = out.creds
+		said = creds.hide(said)
+	}
 	words := f.clean(thing, said)
+	if err := creds.failure(said); err != nil {
+		return unavailable(thing, err, "%v", err)
+	}
 	if out != nil {
 		if host, err := out.net.failure(said); err != nil {
 			return unreachable(thing, host, err)
@@ -88,7 +97,7 @@ func (f *Fetcher) judge(thing, said string, out *output) error {
 			continue
 		}
 		if s.is == unknown {
-			return refused(thing, "%s", f.unauthenticated(said))
+			return refused(thing, "%s", f.unauthenticated(said, creds))
 		}
 		return verdictError(s.is, thing, string(s.text.ExpandString(nil, s.why, own, at)), words)
 	}
@@ -130,7 +139,7 @@ func unreachable(thing, host string, err error) error {
 	return unavailable(thing, err, "host %s cannot be reached: %s", host, why)
 }
 
-var urlHost = has(`[a-z]+://(?:[^/@\s'"]*@)?([^/:\s'"]+)`)
+var urlHost = has(`[a-z]+://(?:[^/@\s'"]*@)?([^/:\s'"]+(?::\d+)?)`)
 
 // credentials are the variables that credentials may come from.
 var credentials = []string{"NETRC", "GOAUTH", "GIT_CONFIG_GLOBAL", "GIT_ASKPASS", "GIT_CONFIG_COUNT"}
@@ -138,13 +147,13 @@ var credentials = []string{"NETRC", "GOAUTH", "GIT_CONFIG_GLOBAL", "GIT_ASKPASS"
 const perhaps = "\nOr there is no such repository: hosts ask for a password for those too."
 
 // unauthenticated says why a host did not accept who asked.
-func (f *Fetcher) unauthenticated(said string) string {
+func (f *Fetcher) unauthenticated(said string, creds *counter) string {
 	host := "its host"
 	if m := urlHost.FindStringSubmatch(said); m != nil {
 		host = m[1]
 	}
 	switch {
-	case f.hasCredential(host):
+	case f.hasCredential(host) || creds.wasGiven(host):
 		return fmt.Sprintf("authentication failed for %s: the credential for it was refused", host)
 	case !slices.ContainsFunc(credentials, func(key string) bool { return value(f.o.Env, key) != "" }):
 		return fmt.Sprintf("authentication failed for %s: no credential is configured%s", host, perhaps)
@@ -162,9 +171,10 @@ func (f *Fetcher) hasCredential(host string) bool {
 	if err != nil {
 		return false
 	}
+	name, _, _ := strings.Cut(host, ":")
 	words := strings.Fields(string(b))
 	for i, w := range words[:max(len(words)-1, 0)] {
-		if w == "machine" && words[i+1] == host {
+		if w == "machine" && words[i+1] == name {
 			return true
 		}
 	}

@@ -9,6 +9,7 @@ package gocmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -58,6 +59,14 @@ type Options struct {
 	// Env are further variables, NAME=value, for the go command and its tools: credentials (NETRC, GIT_CONFIG_GLOBAL, GIT_SSH_COMMAND,
 	// GOAUTH), certificates. Of this process's own environment only PATH, the proxies and SSL_CERT_FILE and _DIR are handed on.
 	Env []string
+	// Credentials are those of hosts; nil for none but those that Env leads to. They need Helper.
+	Credentials Credentials
+	// Helper is the command line of a program that calls Ask, with what git and the go command add to it.
+	Helper []string
+	// SSHConfig is the configuration of ssh (ssh_config(5)), "" for one that trusts no host. It goes before a GIT_SSH_COMMAND.
+	SSHConfig string
+	// Instead maps beginnings of addresses to those that git asks in their place (url.ADDRESS.insteadOf).
+	Instead map[string]string
 	// Log hears of what is removed and of commands that were killed; default: nobody.
 	Log *slog.Logger
 }
@@ -213,7 +222,7 @@ func (f *Fetcher) prepare() error {
 			return fmt.Errorf("direct: %v", err)
 		}
 	}
-	if err := linkNetrc(filepath.Join(f.dir, "home"), f.env); err != nil {
+	if err := errors.Join(linkNetrc(filepath.Join(f.dir, "home"), f.env), writeSSHConfig(f.dir, f.o.SSHConfig)); err != nil {
 		return fmt.Errorf("direct: %v", err)
 	}
 	return f.shelves.open(filepath.Join(f.dir, "kept"))

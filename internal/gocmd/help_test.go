@@ -22,7 +22,16 @@ import (
 	"github.com/modhaven/modhaven/internal/proxytest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && (os.Args[1] == "git" || os.Args[1] == "go") { // as Options.Helper
+		if err := Ask(context.Background(), os.Args[1:], os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const (
 	hostName   = proxytest.GitHost

@@ -29,6 +29,7 @@ type output struct {
 	stdout, stderr []byte
 	err            error // how it ended, where not well
 	net            *guard
+	creds          *counter
 }
 
 // Why commands are killed.
@@ -50,6 +51,15 @@ func (f *Fetcher) run(ctx context.Context, sh *shelf, thing string, args ...stri
 		}
 		defer turns.Release(1)
 	}
+	out, err := f.try(ctx, sh, thing, args)
+	if err == nil && out.creds.renewed() {
+		return f.try(ctx, sh, thing, args)
+	}
+	return out, err
+}
+
+// try is run once: a credential that was remembered may have been replaced at its host.
+func (f *Fetcher) try(ctx context.Context, sh *shelf, thing string, args []string) (*output, error) {
 	scratch, err := os.MkdirTemp(filepath.Join(f.dir, "run"), "")
 	if err != nil {
 		return nil, unavailable(thing, err, "%v", err)
@@ -68,6 +78,14 @@ func (f *Fetcher) run(ctx context.Context, sh *shelf, thing string, args ...stri
 		defer net.close()
 		env = append(env, net.env(f.env)...)
 	}
+	creds, err := f.newCounter(ctx, thing)
+	if err != nil {
+		return nil, unavailable(thing, err, "%v", err)
+	}
+	if creds != nil {
+		defer creds.close()
+		env = creds.env(env)
+	}
 	work := filepath.Join(scratch, "empty")
 	if err := os.Mkdir(work, 0o700); err != nil {
 		return nil, unavailable(thing, err, "%v", err)
@@ -76,7 +94,7 @@ func (f *Fetcher) run(ctx context.Context, sh *shelf, thing string, args ...stri
 	if err != nil {
 		return nil, f.failed(ctx, thing, err)
 	}
-	out.net = net
+	out.net, out.creds = net, creds
 	return out, nil
 }
 

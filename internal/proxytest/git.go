@@ -90,7 +90,7 @@ func (g *Git) SetPassword(password string) {
 // Page gives a path, and what is below it, a page with a go-import tag of that content.
 func (g *Git) Page(path, tag string) { g.pages.Store(path, tag) }
 
-// Answer has all requests whose path begins with the element first answered by h.
+// Answer has all requests whose path begins with the element first answered by h, whatever is locked.
 func (g *Git) Answer(first string, h http.HandlerFunc) { g.pieces.Store(first, h) }
 
 // Asked counts the requests of git that came.
@@ -99,17 +99,17 @@ func (g *Git) Asked() int64 { return g.asked.Load() }
 // ServeHTTP implements http.Handler.
 func (g *Git) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := strings.Trim(r.URL.Path, "/")
+	first, _, _ := strings.Cut(path, "/")
+	if h, ok := g.pieces.Load(first); ok {
+		h.(http.HandlerFunc)(w, r)
+		return
+	}
 	if dir := g.locked.Load(); dir != nil && strings.HasPrefix(path, *dir) {
 		if user, pass, _ := r.BasicAuth(); user != GitUser && user != GitApp || pass != *g.secret.Load() {
 			w.Header().Set("WWW-Authenticate", `Basic realm="test"`)
 			http.Error(w, "who are you?", http.StatusUnauthorized)
 			return
 		}
-	}
-	first, _, _ := strings.Cut(path, "/")
-	if h, ok := g.pieces.Load(first); ok {
-		h.(http.HandlerFunc)(w, r)
-		return
 	}
 	if r.URL.Query().Get("go-get") != "1" {
 		g.asked.Add(1)

@@ -153,8 +153,9 @@ func (c *conn) ReadFrom(src io.Reader) (n int64, err error) {
 	return n, nil
 }
 
-// NewHTTP returns a server for h: HTTP/1.1 and HTTP/2, the latter also without TLS. certs may be nil.
-func NewHTTP(h http.Handler, certs *Certs, log *slog.Logger) *http.Server {
+// NewHTTP returns a server for h: HTTP/1.1 and HTTP/2, the latter also without TLS. certificate is
+// tls.Config.GetCertificate; nil for no TLS.
+func NewHTTP(h http.Handler, certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error), log *slog.Logger) *http.Server {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
@@ -169,8 +170,8 @@ func NewHTTP(h http.Handler, certs *Certs, log *slog.Logger) *http.Server {
 		ConnContext:       withClient,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
-	if certs != nil {
-		s.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certs.Get}
+	if certificate != nil {
+		s.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate}
 	}
 	return s
 }

@@ -18,12 +18,12 @@ func clients(t *testing.T, h http.Handler) map[string]func(t *testing.T) (string
 
 // clientsOf are clients of a server with that limit of standing still.
 func clientsOf(t *testing.T, h http.Handler, stall time.Duration) map[string]func(t *testing.T) (string, *http.Client) {
-	listen := func(t *testing.T, certs *server.Certs) string {
+	listen := func(t *testing.T, get func(*tls.ClientHelloInfo) (*tls.Certificate, error)) string {
 		ln, err := server.Listen("127.0.0.1:0", 100, stall)
 		if err != nil {
 			t.Fatal(err)
 		}
-		serve(t, server.NewHTTP(h, certs, quiet), ln)
+		serve(t, server.NewHTTP(h, get, quiet), ln)
 		return ln.Addr().String()
 	}
 	transport := func(p *http.Protocols, t *testing.T) *http.Transport {
@@ -49,7 +49,7 @@ func clientsOf(t *testing.T, h http.Handler, stall time.Duration) map[string]fun
 			set(&p)
 			tr := transport(&p, t)
 			tr.TLSClientConfig = &tls.Config{RootCAs: pair.pool(t)}
-			return "https://" + listen(t, certs), &http.Client{Transport: tr}
+			return "https://" + listen(t, certs.Get), &http.Client{Transport: tr}
 		}
 	}
 	return map[string]func(t *testing.T) (string, *http.Client){
