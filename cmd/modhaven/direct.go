@@ -7,12 +7,13 @@ import (
 
 	"github.com/modhaven/modhaven/internal/config"
 	"github.com/modhaven/modhaven/internal/gocmd"
+	"github.com/modhaven/modhaven/internal/goproxy"
 )
 
-// newDirect builds what fetches from version control. Where proxies may have what is asked for too, it is done without if the go
-// command is missing.
-func (hv *haven) newDirect(cfg *config.Config, alone bool) error {
-	o := gocmd.Options{Dir: filepath.Join(hv.state.Dir, "direct"), Inside: cfg.Private, Log: hv.log}
+// serverDirect makes what fetches from version control for a server, with the server's own credentials. Where proxies may have
+// what is asked for too, it is done without if the go command is missing.
+func serverDirect(hv *haven, cfg *config.Config, alone bool) (goproxy.Fetcher, error) {
+	o := gocmd.Options{Dir: filepath.Join(hv.state.Dir, "direct"), Inside: hv.inside(cfg), Log: hv.log}
 	for _, f := range []struct{ key, variable, name string }{
 		{"direct-netrc", "NETRC", cfg.DirectNetrc},
 		{"direct-git-config", "GIT_CONFIG_GLOBAL", cfg.DirectGitConfig},
@@ -27,7 +28,7 @@ func (hv *haven) newDirect(cfg *config.Config, alone bool) error {
 			_, err = os.Stat(abs)
 		}
 		if err != nil {
-			return cfg.Mistake(f.key, err)
+			return nil, cfg.Mistake(f.key, err)
 		}
 		if f.name != cfg.DirectKnownHosts && isReadable(abs) {
 			hv.log.Warn("others than its owner can read the credentials; chmod 600 changes that", "file", f.name)
@@ -38,7 +39,7 @@ func (hv *haven) newDirect(cfg *config.Config, alone bool) error {
 	}
 	ssh, err := sshCommand(cfg)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if ssh != "" {
 		o.Env = append(o.Env, "GIT_SSH_COMMAND="+ssh)
@@ -46,10 +47,28 @@ func (hv *haven) newDirect(cfg *config.Config, alone bool) error {
 	f, err := gocmd.New(o)
 	if err != nil && !alone {
 		hv.log.Error("private modules are not fetched from version control; the proxies of the list are asked for them", "err", err)
-		return nil
+		return nil, nil //nolint:nilnil // none
+	}
+	if err != nil {
+		return nil, err
 	}
 	hv.direct = f
-	return err
+	return f, nil
+}
+
+// inside are patterns of modules whose hosts may have inner addresses: private ones, and those of routes that ask nobody public.
+func (hv *haven) inside(cfg *config.Config) string {
+	var all []string
+	if cfg.Private != "" {
+		all = append(all, cfg.Private)
+	}
+	routes, _ := cfg.Routes()
+	for _, r := range routes {
+		if hv.rules.Private(r.Pattern) == r.Pattern {
+			all = append(all, r.Pattern)
+		}
+	}
+	return strings.Join(all, ",")
 }
 
 // sshCommand is what git runs for SSH; "" where no hosts are known.

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"time"
 
+	"github.com/modhaven/modhaven/internal/goproxy"
 	"github.com/modhaven/modhaven/internal/server"
 )
 
@@ -103,7 +104,7 @@ func (e *execution) extras(log *slog.Logger, t *tally, line *progress) extras {
 		attempts: t,
 		fetcher:  watchChain(t, line),
 		sumDB:    func(db server.SumDB) server.SumDB { return &watchedSumDB{db, t} },
-		noSumDB:  &e.settings.noSumDB,
+		noSumDB:  goproxy.NewRules(e.settings.noSumDB, nil),
 	}
 }
 

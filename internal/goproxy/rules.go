@@ -151,7 +151,6 @@ type pattern struct {
 }
 
 func parsePattern(text string) (pattern, bool) {
-	text = strings.TrimSpace(text)
 	p := pattern{text, strings.Split(strings.ToLower(strings.TrimSuffix(text, "/")), "/")}
 	return p, BadPattern(text) == ""
 }
