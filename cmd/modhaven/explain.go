@@ -101,4 +101,3 @@ func newView(cfg *config.Config, stored store.Store) (*haven, error) {
 	hv.service = proxy.New(proxy.Options{Store: stored, Fetcher: hv.router, Log: log, Fresh: max(cfg.Fresh, 1), Refresh: -1})
 	return hv, nil
 }
-
