@@ -8,6 +8,7 @@
 package gocmd
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -58,6 +59,9 @@ type Options struct {
 	// Env are further variables, NAME=value, for the go command and its tools: credentials (NETRC, GIT_CONFIG_GLOBAL, GIT_SSH_COMMAND,
 	// GOAUTH), certificates. Of this process's own environment only PATH, the proxies and SSL_CERT_FILE and _DIR are handed on.
 	Env []string
+	// Caller, where set, is the environment of a person for whom modules are fetched on his own machine, as his go command would: with
+	// his HOME, configuration and credentials, from any host, over whatever he lets git use. There is no sandbox then: Env, VCS, Insecure and Inside are not used.
+	Caller []string
 	// Log hears of what is removed and of commands that were killed; default: nobody.
 	Log *slog.Logger
 }
@@ -69,6 +73,7 @@ type Fetcher struct {
 	o       Options
 	goTool  string // absolute
 	dir     string // this process's own below Options.Dir
+	scratch string // where commands have their directories; they are empty and gone afterwards
 	lock    *flock.Flock
 	env     []string // of every command, but for what is its own
 	guarded bool     // connections go through a guard
@@ -106,7 +111,11 @@ func New(o Options) (*Fetcher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %v", o.Dir, err)
 	}
-	if mod := moduleAbove(dir); mod != "" {
+	scratch := ""
+	if mod := moduleAbove(dir); mod != "" && o.Caller != nil {
+		scratch = os.TempDir() // his store may well lie in his module
+	}
+	if mod := moduleAbove(cmp.Or(scratch, dir)); mod != "" {
 		return nil, fmt.Errorf("%s: lies in the Go module of %s, whose go.mod would decide what is fetched; choose a directory outside of it", dir, mod)
 	}
 	f := &Fetcher{o: o, goTool: tool, turns: semaphore.NewWeighted(o.Concurrent), patience: patience}
@@ -117,7 +126,12 @@ func New(o Options) (*Fetcher, error) {
 	}
 	f.life, f.end = context.WithCancel(context.Background())
 	f.dial = f.dialChecked
-	f.env, f.guarded = environment(o, f.dir)
+	f.scratch = cmp.Or(scratch, filepath.Join(f.dir, "run"))
+	if o.Caller != nil {
+		f.env = callerEnvironment(o.Caller)
+	} else {
+		f.env, f.guarded = environment(o, f.dir)
+	}
 	if err := f.prepare(); err != nil {
 		f.end()
 		f.lock.Close()
@@ -208,8 +222,10 @@ func (f *Fetcher) prepare() error {
 			return fmt.Errorf("direct: %v", err)
 		}
 	}
-	if err := linkNetrc(filepath.Join(f.dir, "home"), f.env); err != nil {
-		return fmt.Errorf("direct: %v", err)
+	if f.o.Caller == nil {
+		if err := linkNetrc(filepath.Join(f.dir, "home"), f.env); err != nil {
+			return fmt.Errorf("direct: %v", err)
+		}
 	}
 	return f.shelves.open(filepath.Join(f.dir, "kept"))
 }

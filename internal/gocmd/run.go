@@ -50,7 +50,7 @@ func (f *Fetcher) run(ctx context.Context, sh *shelf, thing string, args ...stri
 		}
 		defer turns.Release(1)
 	}
-	scratch, err := os.MkdirTemp(filepath.Join(f.dir, "run"), "")
+	scratch, err := os.MkdirTemp(f.scratch, "modhaven-")
 	if err != nil {
 		return nil, unavailable(thing, err, "%v", err)
 	}
