@@ -100,6 +100,12 @@ func (g *forge) connect(to string) string {
 // repo makes a repository whose module is at git.example.com/name, with a commit and a tag for each version.
 func (g *forge) repo(name string, versions ...string) {
 	g.t.Helper()
+	g.repoOf(name, forgeHost+"/"+name, versions...)
+}
+
+// repoOf is repo for a module of another path. One that is there is replaced.
+func (g *forge) repoOf(name, module string, versions ...string) {
+	g.t.Helper()
 	tree := g.t.TempDir()
 	git := func(args ...string) {
 		g.t.Helper()
@@ -112,10 +118,13 @@ func (g *forge) repo(name string, versions ...string) {
 		}
 	}
 	bare := filepath.Join(g.root, name+".git")
+	if err := os.RemoveAll(bare); err != nil {
+		g.t.Fatal(err)
+	}
 	git("init", "-q", "--bare", "-b", "main", bare)
 	git("init", "-q", "-b", "main", ".")
 	for _, v := range versions {
-		for file, text := range map[string]string{"go.mod": "module " + forgeHost + "/" + name + "\n\ngo 1.21\n", "lib.go": "package lib\n\nconst Version = \"" + v + "\"\n"} {
+		for file, text := range map[string]string{"go.mod": "module " + module + "\n\ngo 1.21\n", "lib.go": "package lib\n\nconst Version = \"" + v + "\"\n"} {
 			if err := os.WriteFile(filepath.Join(tree, file), []byte(text), 0o644); err != nil {
 				g.t.Fatal(err)
 			}
