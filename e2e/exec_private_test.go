@@ -151,3 +151,16 @@ func TestExecPrivateYields(t *testing.T) {
 		t.Errorf("the upstream heard %d times of %s", n, forgeHost)
 	}
 }
+
+// TestExecPrivateStateInModule: a CI job keeps the store in its workspace, which is a Go module.
+func TestExecPrivateStateInModule(t *testing.T) {
+	t.Parallel()
+	g := newForge(t)
+	g.repo("team/lib", "v1.0.0")
+	l := newLaptop(t, g)
+	l.write(".netrc", rightNetrc)
+	out, errs, err := l.run(nil, program, "exec", "--state", ".cache/modhaven", "--", "go", "mod", "download", "-json", forgeHost+"/team/lib@v1.0.0")
+	if err != nil || !strings.Contains(out, "h1:") || !strings.Contains(errs, "1 module (0 from the store)") || strings.Contains(errs, "left to") {
+		t.Errorf("%v\n%s%s", err, out, errs)
+	}
+}
