@@ -6,18 +6,20 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/modhaven/modhaven/internal/config"
 	"github.com/modhaven/modhaven/internal/credential"
 	"github.com/modhaven/modhaven/internal/gocmd"
+	"github.com/modhaven/modhaven/internal/goproxy"
 )
 
-// newDirect builds what fetches from version control. Where proxies may have what is asked for too, it is done without if the go
-// command is missing.
-func (hv *haven) newDirect(cfg *config.Config, alone bool) error {
-	o := gocmd.Options{Dir: filepath.Join(hv.state.Dir, "direct"), Inside: cfg.Private, Log: hv.log}
+// serverDirect makes what fetches from version control for a server, with the server's own credentials. Where proxies may have
+// what is asked for too, it is done without if the go command is missing.
+func serverDirect(hv *haven, cfg *config.Config, alone bool) (goproxy.Fetcher, error) {
+	o := gocmd.Options{Dir: filepath.Join(hv.state.Dir, "direct"), Inside: hv.inside(cfg), Log: hv.log}
 	for _, f := range []struct{ key, variable, name string }{
 		{"direct-netrc", "NETRC", cfg.DirectNetrc},
 		{"direct-git-config", "GIT_CONFIG_GLOBAL", cfg.DirectGitConfig},
@@ -30,21 +32,39 @@ func (hv *haven) newDirect(cfg *config.Config, alone bool) error {
 			_, err = os.Stat(abs)
 		}
 		if err != nil {
-			return cfg.Mistake(f.key, err)
+			return nil, cfg.Mistake(f.key, err)
 		}
 		hv.warnReadable(abs)
 		o.Env = append(o.Env, f.variable+"="+abs)
 	}
 	if err := hv.addCredentials(cfg, &o); err != nil {
-		return err
+		return nil, err
 	}
 	f, err := gocmd.New(o)
 	if err != nil && !alone {
 		hv.log.Error("private modules are not fetched from version control; the proxies of the list are asked for them", "err", err)
-		return nil
+		return nil, nil //nolint:nilnil // none
+	}
+	if err != nil {
+		return nil, err
 	}
 	hv.direct = f
-	return err
+	return f, nil
+}
+
+// inside are patterns of modules whose hosts may have inner addresses: private ones, and those of routes that ask nobody public.
+func (hv *haven) inside(cfg *config.Config) string {
+	var all []string
+	if cfg.Private != "" {
+		all = append(all, cfg.Private)
+	}
+	routes, _ := cfg.Routes()
+	for _, r := range routes {
+		if hv.rules.Private(r.Pattern) == r.Pattern {
+			all = append(all, r.Pattern)
+		}
+	}
+	return strings.Join(all, ",")
 }
 
 func (hv *haven) warnReadable(file string) {

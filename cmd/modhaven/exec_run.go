@@ -11,7 +11,9 @@ import (
 	"os/exec"
 	"time"
 
+	"github.com/modhaven/modhaven/internal/goproxy"
 	"github.com/modhaven/modhaven/internal/server"
+	"github.com/modhaven/modhaven/internal/upstream"
 )
 
 // lastAnswers is how long the answers that are under way when the command ends may take.
@@ -27,6 +29,7 @@ type execution struct {
 	settings *execSettings
 	program  string   // the file to run
 	args     []string // with the name it was called by
+	attempts int
 	quiet    bool
 	verbose  bool
 }
@@ -52,11 +55,12 @@ func (e *execution) run(ctx context.Context) (status int, err error) {
 	s := server.NewHTTP(e.ahead(hv, hv.handler), nil, log)
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ln) }()
-	status, err = e.child(ln.Addr())
-	left := left{underWay: t.underWay(time.Now().Add(-patience))}
+	status, left, err := e.attempt(ln.Addr(), hv.direct != nil, t)
 	stop(ctx, s, ln)
 	line.close()
-	left.failed = t.failures() // before close: what is cut off then did not fail
+	if err == nil {
+		left.failed = t.failures() // before close: what is cut off then did not fail
+	}
 	hv.close()
 	if err != nil {
 		return 0, err
@@ -64,8 +68,44 @@ func (e *execution) run(ctx context.Context) (status int, err error) {
 	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
 		e.complain(e.msg.Sprintf("the proxy on %s ended early: %v", ln.Addr().String(), err))
 	}
-	e.conclude(status, left, t.sum())
+	leaks, _ := hv.leaks.Leaks()
+	e.conclude(status, left, t.sum(), leaks)
 	return status, nil
+}
+
+// attempt runs the command, and again where downloads are why it failed, as often as it may.
+func (e *execution) attempt(proxy net.Addr, private bool, t *tally) (status int, l left, err error) {
+	in := beginOf(e.in)
+	signals := catchSignals()
+	for n := 1; ; n++ {
+		status, err = e.child(proxy, private, signals)
+		l = left{underWay: t.underWay(time.Now().Add(-patience)), failed: t.failures()}
+		if err != nil || n >= e.attempts || status == exitOK || status >= exitCannotRun || signals.heard() {
+			return status, l, err
+		}
+		why := e.whyAgain(l, t)
+		if why == "" {
+			return status, l, nil
+		}
+		if !in.rewind() {
+			e.complain(e.msg.Sprintf("%s is not run again: its standard input is a pipe that it may have read; give it a file or /dev/null", e.args[0]))
+			return status, l, nil
+		}
+		e.complain(e.msg.Sprintf("%s failed (status %d), and so did downloads: %s; attempt %d of %d", e.args[0], status, why, n+1, e.attempts))
+		t.forget()
+	}
+}
+
+// whyAgain returns what went wrong with downloads, "" where nothing did.
+func (e *execution) whyAgain(l left, t *tally) string {
+	reasons := reasonsOf(append(l.failed, t.lost()...))
+	switch {
+	case len(reasons) > 0:
+		return e.reasonText(reasons[0])
+	case len(l.underWay) > 0:
+		return l.underWay[0].what
+	}
+	return ""
 }
 
 // What is left when a command has ended is what it did not get.
@@ -75,11 +115,14 @@ type left struct {
 }
 
 // conclude says at the end what was done, and what may be why the command failed.
-func (e *execution) conclude(status int, l left, s sum) {
+func (e *execution) conclude(status int, l left, s sum, leaks []upstream.Leak) {
 	if status != exitOK {
 		e.explainFailures(l.failed)
 		e.explainUnderWay(l.underWay, time.Now())
 		s.failed = 0 // that is said
+	}
+	for _, l := range leaks[:min(len(leaks), maxReasons)] {
+		e.complain(e.leakText(l))
 	}
 	if !e.quiet {
 		e.complain(e.summary(s))
@@ -89,7 +132,7 @@ func (e *execution) conclude(status int, l left, s sum) {
 // extras hooks the tally and the progress line into a haven.
 func (e *execution) extras(log *slog.Logger, t *tally, line *progress) extras {
 	access := accessLog(log)
-	return extras{
+	x := extras{
 		recorder: t,
 		observe: func(a server.Access) {
 			if a.Endpoint == server.EndpointSumDB || a.Endpoint == server.EndpointOther && a.Err == nil {
@@ -103,22 +146,29 @@ func (e *execution) extras(log *slog.Logger, t *tally, line *progress) extras {
 		attempts: t,
 		fetcher:  watchChain(t, line),
 		sumDB:    func(db server.SumDB) server.SumDB { return &watchedSumDB{db, t} },
-		noSumDB:  &e.settings.noSumDB,
+		exactly:  !e.settings.IsSet("private"),
 	}
+	routes, _ := e.settings.Routes()
+	x.noSumDB = goproxy.NewRules(e.settings.noSumDB, routes).Exact()
+	if e.settings.takesOver() {
+		x.routes, x.direct, x.directRoutes = e.settings.direct, callerDirect(e.environ), true
+		rules := goproxy.NewRules("", e.settings.direct)
+		x.source = func(next goproxy.Source) goproxy.Source { return &yielding{next, rules, t} }
+	}
+	return x
 }
 
 // child runs the command and returns its exit status. It has our own streams: where these
 // are files it gets the very files.
-func (e *execution) child(proxy net.Addr) (status int, err error) {
+func (e *execution) child(proxy net.Addr, private bool, signals *signals) (status int, err error) {
 	cmd := &exec.Cmd{
 		Path:   e.program,
 		Args:   e.args,
-		Env:    e.settings.environ(e.environ, proxy.String()),
+		Env:    e.settings.environ(e.environ, proxy.String(), private),
 		Stdin:  e.in,
 		Stdout: e.out,
 		Stderr: e.err,
 	}
-	signals := catchSignals()
 	if err := cmd.Start(); err != nil {
 		return 0, e.cannotRun(e.notRun(e.program, err))
 	}

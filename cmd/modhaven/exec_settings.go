@@ -18,6 +18,8 @@ type execSettings struct {
 	db      goproxy.SumDB
 	noSumDB string // names that are sent to no checksum database
 	before  string // entries of GOPROXY that the go command reads by itself, each with its separator
+	// direct are routes to version control, for the modules that the caller's go command asks no proxy for.
+	direct []goproxy.Route
 }
 
 // execPatience is how long a command's questions wait for an upstream to come back.
@@ -44,6 +46,7 @@ func (p *process) execSettings(cmd *cobra.Command) (*execSettings, error) {
 		cfg.Private = cfg.GoEnv().Get("GONOPROXY").Value
 		s.noSumDB = cfg.GoEnv().Get("GONOSUMDB").Value
 	}
+	s.direct = directRoutes(cfg.GoEnv().Get("GONOPROXY").Value)
 	var errs [3]error
 	s.ups, errs[0] = cfg.UpstreamList()
 	s.db, errs[1] = cfg.SumDatabase()
@@ -60,7 +63,7 @@ func (p *process) execSettings(cmd *cobra.Command) (*execSettings, error) {
 // keepFiles leaves the file:// entries at the front of GOPROXY to the command, whose go
 // command asks them first as before. Behind a proxy they cannot stay where they are.
 func (p *process) keepFiles(s *execSettings) error {
-	if s.Upstreams != "" {
+	if s.NamesUpstreams() {
 		return nil
 	}
 	list := s.GoEnv().Get("GOPROXY")
@@ -109,11 +112,30 @@ func isFile(list string) bool {
 	return len(list) >= len(scheme) && strings.EqualFold(list[:len(scheme)], scheme)
 }
 
-// environ returns the environment of the command: the caller's, with the proxy at addr in it.
-func (s *execSettings) environ(caller []string, addr string) []string {
-	return append(caller[:len(caller):len(caller)],
+// directRoutes are those of patterns with the syntax of GONOPROXY. What can match no module, as the customary "none", is left out.
+func directRoutes(patterns string) (all []goproxy.Route) {
+	for p := range strings.SplitSeq(patterns, ",") {
+		host, _, _ := strings.Cut(p, "/")
+		if goproxy.BadPattern(p) == "" && strings.ContainsAny(host, ".*?[") {
+			all = append(all, goproxy.Route{Pattern: p, Upstreams: []goproxy.Upstream{{URL: goproxy.Direct}}})
+		}
+	}
+	return all
+}
+
+// takesOver reports whether the proxy may fetch what the caller's go command asks no proxy for. It may where the command's
+// list ends in direct, so that the command itself still has its own way to what the proxy does not get.
+func (s *execSettings) takesOver() bool { return len(s.direct) > 0 && s.after() != "" }
+
+// environ returns the environment of the command: the caller's, with the proxy at addr in it, for private modules too where it fetches them.
+func (s *execSettings) environ(caller []string, addr string, private bool) []string {
+	env := append(caller[:len(caller):len(caller)],
 		"GOPROXY="+s.before+"http://"+addr+s.after(),
 		"GOSUMDB="+s.db.Spec())
+	if private {
+		env = append(env, "GONOPROXY=none")
+	}
+	return env
 }
 
 // after is what follows the proxy in the command's list. Where the upstreams end in direct

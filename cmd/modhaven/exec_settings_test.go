@@ -2,6 +2,7 @@ package main
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/modhaven/modhaven/internal/config"
@@ -64,13 +65,38 @@ func TestCommandsEnvironment(t *testing.T) {
 	}
 	s := &execSettings{before: "file:///a,", ups: []goproxy.Upstream{{URL: "https://b"}, {URL: goproxy.Direct}}, db: db}
 	caller := append(make([]string, 0, 8), "A=b", "GOPROXY=x")
-	got := s.environ(caller, "127.0.0.1:7")
+	got := s.environ(caller, "127.0.0.1:7", false)
 	want := []string{"A=b", "GOPROXY=x", "GOPROXY=file:///a,http://127.0.0.1:7,direct", "GOSUMDB=sum.golang.org"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
+	if got := s.environ(caller, "127.0.0.1:7", true); got[len(got)-1] != "GONOPROXY=none" {
+		t.Errorf("where the proxy fetches private modules: %q", got)
+	}
 	if more := caller[:3]; more[2] != "" {
 		t.Errorf("the caller's slice was written to: %q", more)
+	}
+}
+
+func TestPrivateModulesOfExec(t *testing.T) {
+	for _, test := range []struct{ patterns, end, want string }{
+		{"git.corp.example,*.inner.example/x", goproxy.Direct, "git.corp.example *.inner.example/x"},
+		{"none", goproxy.Direct, ""},
+		{"", goproxy.Direct, ""},
+		{"*,[bad,,x", goproxy.Direct, "*"},
+		{"git.corp.example", "https://b", ""},
+		{"git.corp.example", goproxy.Off, ""},
+	} {
+		s := &execSettings{ups: []goproxy.Upstream{{URL: "https://a"}, {URL: test.end}}, direct: directRoutes(test.patterns)}
+		var got []string
+		if s.takesOver() {
+			for _, r := range s.direct {
+				got = append(got, r.Pattern)
+			}
+		}
+		if strings.Join(got, " ") != test.want {
+			t.Errorf("GONOPROXY=%s before %s: the proxy fetches %q, want %q", test.patterns, test.end, got, test.want)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -15,6 +16,8 @@ import (
 type signals struct {
 	caught  chan os.Signal
 	witness *witness
+	to      atomic.Pointer[os.Process] // who runs now
+	some    atomic.Bool                // one was caught
 }
 
 // catchSignals begins to catch signals, for the rest of the life of this process: a
@@ -32,17 +35,24 @@ func catchSignals() *signals {
 	return s
 }
 
-// relay passes signals on to p. It is called once p runs.
+// relay passes signals on to p from now on. It is called once p runs.
 func (s *signals) relay(p *os.Process) {
+	if s.to.Swap(p) != nil {
+		return
+	}
 	s.witness = newWitness()
 	go func() {
 		for sig := range s.caught {
+			s.some.Store(true)
 			if !s.reached(sig.(syscall.Signal)) {
-				_ = p.Signal(sig) // it may have ended
+				_ = s.to.Load().Signal(sig) // it may have ended
 			}
 		}
 	}()
 }
+
+// heard reports whether any signal came: somebody wants an end.
+func (s *signals) heard() bool { return s.some.Load() || len(s.caught) > 0 }
 
 // reached reports whether a signal that came here was sent to the whole process group.
 func (s *signals) reached(sig syscall.Signal) bool {

@@ -32,6 +32,9 @@ func (p *process) summary(s sum) string {
 	if s.failed > 0 {
 		parts = append(parts, number(s.failed, p.msg.Text("1 download failed"), p.msg.Sprintf("%d downloads failed", s.failed)))
 	}
+	if s.yielded > 0 {
+		parts = append(parts, number(s.yielded, p.msg.Text("1 download was left to the command's own version control"), p.msg.Sprintf("%d downloads were left to the command's own version control", s.yielded)))
+	}
 	if s.unstored > 0 {
 		why := scrub(s.storeErr.Error())
 		parts = append(parts, number(s.unstored, p.msg.Sprintf("the store failed for 1 file: %s", why), p.msg.Sprintf("the store failed for %d files: %s", s.unstored, why)))

@@ -28,6 +28,7 @@ type tally struct {
 	tried    map[string][]attempt // of what has not come, by name: who failed, each once
 	failed   map[string]failure   // by name
 	asked    map[*question]bool   // what has no answer yet
+	yielded  map[string]failure   // what was left to the command itself, by name
 }
 
 // An attempt is what one upstream said instead of giving something.
@@ -60,6 +61,7 @@ type sum struct {
 	stale    int // lists and queries answered as they were known before
 	retried  int // downloads that came after an upstream had failed
 	failed   int
+	yielded  int // what the command had to fetch by itself
 	unstored int // what the store did not take or give
 	storeErr error
 }
@@ -73,6 +75,7 @@ func newTally() *tally {
 		tried:    map[string][]attempt{},
 		failed:   map[string]failure{},
 		asked:    map[*question]bool{},
+		yielded:  map[string]failure{},
 	}
 }
 
@@ -171,6 +174,34 @@ func (t *tally) Attempted(_ context.Context, a upstream.Attempt) {
 // Changed implements upstream.Observer.
 func (t *tally) Changed(string, upstream.Class, string, string) {}
 
+// yields hears that version control did not give something here, and that the command fetches it by itself.
+func (t *tally) yields(name, what string, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.yielded[name] = failure{what: what, err: err}
+}
+
+// lost returns what was left to the command because of trouble that may pass.
+func (t *tally) lost() (all []failure) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(t.yielded)) {
+		if f := t.yielded[name]; errors.As(f.err, new(*goproxy.Unavailable)) {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// forget begins anew with what failed: the command runs again.
+func (t *tally) forget() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	clear(t.failed)
+	clear(t.tried)
+	clear(t.yielded)
+}
+
 // underWay returns what was asked before a time and has no answer yet, the oldest first.
 func (t *tally) underWay(before time.Time) []question {
 	t.mu.Lock()
@@ -220,7 +251,7 @@ func (t *tally) failures() []failure {
 func (t *tally) sum() sum {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := sum{requests: t.requests, modules: len(t.modules), bytes: t.bytes, stale: len(t.stale), retried: len(t.retried), failed: len(t.failed), unstored: len(t.unstored)}
+	s := sum{requests: t.requests, modules: len(t.modules), bytes: t.bytes, stale: len(t.stale), retried: len(t.retried), failed: len(t.failed), yielded: len(t.yielded), unstored: len(t.unstored)}
 	for _, stored := range t.modules {
 		if stored {
 			s.stored++

@@ -42,7 +42,7 @@ func (p *process) runServe(ctx context.Context, cfg *config.Config) error {
 	late, cancel := lasting(ctx, cfg.Drain)
 	defer cancel()
 	defer flush(late, tel, cfg.Drain, log)
-	hv, err := newHaven(cfg, log, extras{recorder: tel, observe: tel.Observe, attempts: tel, telemetry: tel, direct: true})
+	hv, err := newHaven(cfg, log, extras{recorder: tel, observe: tel.Observe, attempts: tel, telemetry: tel, direct: serverDirect})
 	if err != nil {
 		return err
 	}

@@ -37,6 +37,9 @@ func (p *process) statusText(s telemetry.Status, now time.Time) string {
 	if own := s.Trust.Own; own != nil {
 		line("%s", p.msg.Sprintf("own checksum database: %s, %d records", own.Name, own.Records))
 	}
+	for _, l := range s.Leaks {
+		line("%s", p.leakText(l))
+	}
 	if len(s.Upstream.Upstreams) == 0 {
 		line("%s", p.msg.Sprintf("no upstream is known"))
 	}
@@ -50,6 +53,13 @@ func (p *process) statusText(s telemetry.Status, now time.Time) string {
 		}
 	}
 	return b.String()
+}
+
+func (p *process) leakText(l upstream.Leak) string {
+	if l.Refused {
+		return p.msg.Sprintf("REFUSED, looks internal: %s (%s), %d questions; to serve it set %s", l.Host, l.Why, l.Count, l.Add)
+	}
+	return p.msg.Sprintf("LEAK? looks internal and goes to public servers: %s (%s), %d questions; to keep it inside set %s", l.Host, l.Why, l.Count, l.Add)
 }
 
 func (p *process) degradedText(s upstream.Status, now time.Time) string {

@@ -46,7 +46,7 @@ func (hv *haven) newSumClient(cfg *config.Config, db goproxy.SumDB, dir store.St
 }
 
 // newVerifier builds what says which hashes public modules must have; nil where there is no checksum database.
-func newVerifier(cfg *config.Config, client *sumdb.Client, x extras) (*sumdb.Verifier, error) {
+func (hv *haven) newVerifier(cfg *config.Config, db goproxy.SumDB, client *sumdb.Client, x extras) (*sumdb.Verifier, error) {
 	if client == nil {
 		return nil, nil //nolint:nilnil // none
 	}
@@ -55,19 +55,35 @@ func newVerifier(cfg *config.Config, client *sumdb.Client, x extras) (*sumdb.Ver
 		return nil, err
 	}
 	return sumdb.NewVerifier(client, sumdb.VerifierOptions{
-		Private: x.noSumDBPatterns(cfg), Bypass: bypass, Refuse: cfg.Unreachable == "refuse",
+		Private: hv.namesToKeep(x), Gate: hv.gate(db), Bypass: bypass, Refuse: cfg.Unreachable == "refuse",
 	}), nil
 }
 
+// namesToKeep says which names no checksum database is asked for.
+func (hv *haven) namesToKeep(x extras) *goproxy.Rules {
+	if x.noSumDB != nil {
+		return x.noSumDB
+	}
+	return hv.rules
+}
+
+// gate keeps names from a public database that look internal; nil where it need not.
+func (hv *haven) gate(db goproxy.SumDB) sumdb.Gate {
+	if known, err := goproxy.ParseSumDB(goproxy.DefaultSumDB); err != nil || db.Key != known.Key || hv.leaks == nil {
+		return nil
+	}
+	return hv.leaks
+}
+
 // newSumDB builds what answers below /sumdb/; nil where there is no checksum database.
-func (hv *haven) newSumDB(cfg *config.Config, db goproxy.SumDB, client *sumdb.Client, v *sumdb.Verifier, x extras) server.SumDB {
+func (hv *haven) newSumDB(db goproxy.SumDB, client *sumdb.Client, v *sumdb.Verifier, x extras) server.SumDB {
 	var all server.SumDB
 	if client != nil {
-		all = sumdb.New(sumdb.Options{DB: db, Client: client, Private: x.noSumDBPatterns(cfg)})
+		all = sumdb.New(sumdb.Options{DB: db, Client: client, Private: hv.namesToKeep(x), Gate: hv.gate(db)})
 	}
 	if hv.own != nil {
 		all = sumdb.Databases{Other: all, Own: sumdb.NewOwn(sumdb.OwnOptions{
-			Records: records{hv.own}, Files: hv.service, Private: x.noSumDBPatterns(cfg), Verifier: v, Log: hv.log,
+			Records: records{hv.own}, Files: hv.service, Private: hv.namesToKeep(x), Verifier: v, Log: hv.log,
 		})}
 	}
 	if all != nil && x.sumDB != nil {

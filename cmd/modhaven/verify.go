@@ -91,7 +91,7 @@ func (p *process) verify(ctx context.Context, cfg *config.Config, repair bool) e
 	cfg.Auth, cfg.Access, cfg.RateLimit = "", "", ""
 	line := p.statusLine()
 	defer line.erase()
-	hv, err := newHaven(cfg, newLog(cfg, line.over(p.err)), extras{direct: true})
+	hv, err := newHaven(cfg, newLog(cfg, line.over(p.err)), extras{direct: serverDirect})
 	if err != nil {
 		return err
 	}

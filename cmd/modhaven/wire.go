@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"path/filepath"
@@ -42,7 +41,11 @@ type haven struct {
 	log       *slog.Logger
 	pool      *upstream.Pool
 	first     http.RoundTripper // to the first upstream; nil where there is none
-	chain     *upstream.Chain
+	known     map[string]*upstream.Upstream
+	rules     *goproxy.Rules
+	chain     *upstream.Chain // of the list for modules without a route
+	router    *upstream.Router
+	leaks     *upstream.LeakGuard // nil where it is off
 }
 
 // extras are what a command adds to the settings. The zero value adds nothing.
@@ -52,21 +55,19 @@ type extras struct {
 	attempts upstream.Observer
 	fetcher  func(goproxy.Fetcher) goproxy.Fetcher // stands around the upstreams
 	sumDB    func(server.SumDB) server.SumDB       // stands around the checksum database
-	// noSumDB are the patterns of names that no checksum database is asked for, where they
-	// are not those of the setting private.
-	noSumDB *string
-	// direct says to fetch from version control where the list of upstreams ends in that.
-	direct bool
+	source   func(goproxy.Source) goproxy.Source   // stands around all of it
+	// noSumDB says which names no checksum database is asked for, where these are not the private ones.
+	noSumDB *goproxy.Rules
+	// direct makes what fetches from version control, where a list of upstreams ends in that; nil for nothing. alone says
+	// that there are modules that nobody else has.
+	direct func(hv *haven, cfg *config.Config, alone bool) (goproxy.Fetcher, error)
+	// routes come after those of the settings. With exactly, what stands above a private pattern is not private.
+	routes  []goproxy.Route
+	exactly bool
+	// direct is for routes alone.
+	directRoutes bool
 	// telemetry counts and traces, and is what /metrics and /status say; nil for none.
 	telemetry *telemetry.Telemetry
-}
-
-// noSumDBPatterns are the patterns of names that no checksum database is asked for.
-func (x *extras) noSumDBPatterns(cfg *config.Config) string {
-	if x.noSumDB != nil {
-		return *x.noSumDB
-	}
-	return cfg.Private
 }
 
 // tracer returns what the parts of a haven begin spans with; nil for none.
@@ -103,7 +104,7 @@ func newHaven(cfg *config.Config, log *slog.Logger, x extras) (*haven, error) {
 	hv.timeouts.Idle = cfg.Idle
 	hv.dialer.Lookup = (&upstream.Resolver{Servers: resolvers}).Lookup
 	hv.pool = upstream.NewPool(upstream.PoolOptions{Patience: cmp.Or(cfg.Patience, -1), Timeouts: hv.timeouts, Observer: x.attempts, Tracer: x.tracer(), Log: log})
-	if err := hv.newChain(cfg, x); err != nil {
+	if err := hv.newRouter(cfg, x); err != nil {
 		hv.closeParts()
 		return nil, err
 	}
@@ -116,13 +117,17 @@ func newHaven(cfg *config.Config, log *slog.Logger, x extras) (*haven, error) {
 		hv.closeParts()
 		return nil, err
 	}
-	verifier, err := newVerifier(cfg, client, x)
+	verifier, err := hv.newVerifier(cfg, db, client, x)
 	if err != nil {
 		hv.closeParts()
 		return nil, err
 	}
 	hv.newService(cfg, verifier, dir, x)
-	so := server.Options{Source: hv.service, SumDB: hv.newSumDB(cfg, db, client, verifier, x), Fresh: cfg.Fresh, Observe: hv.served(x.observe)}
+	var source goproxy.Source = hv.service
+	if x.source != nil {
+		source = x.source(source)
+	}
+	so := server.Options{Source: source, SumDB: hv.newSumDB(db, client, verifier, x), Fresh: cfg.Fresh, Observe: hv.served(x.observe)}
 	if hv.guard != nil {
 		so.Guard = porter{hv.guard}
 	}
@@ -166,7 +171,7 @@ func openLedger(state string, log *slog.Logger) (*ledger.Ledger, error) {
 
 // newService builds what gets modules.
 func (hv *haven) newService(cfg *config.Config, v *sumdb.Verifier, dir store.Store, x extras) {
-	var fetcher goproxy.Fetcher = hv.chain
+	var fetcher goproxy.Fetcher = hv.router
 	if x.fetcher != nil {
 		fetcher = x.fetcher(fetcher)
 	}
@@ -184,7 +189,7 @@ func (hv *haven) newService(cfg *config.Config, v *sumdb.Verifier, dir store.Sto
 		Memory:   max(int64(cfg.Memory), 1),
 	}
 	if cfg.ReadAhead == "on" {
-		po.Ahead = hv.chain.Ahead
+		po.Ahead = hv.router.Ahead
 	}
 	if v != nil {
 		po.Verifier = verifier{v}
@@ -204,7 +209,8 @@ func watch(cfg *config.Config, t *telemetry.Telemetry, hv *haven, dir store.Stor
 	}
 	o.Degraded = t.Degraded
 	t.Watch(telemetry.Sources{
-		Upstreams: hv.chain.Status,
+		Upstreams: hv.router.Status,
+		Leaks:     hv.leaks.Leaks,
 		Load:      hv.service.Load,
 		Size:      func(ctx context.Context) (telemetry.Size, error) { return sizeOf(ctx, dir) },
 		Trust:     hv.trust,
@@ -273,49 +279,6 @@ func (hv *haven) closeParts() {
 		}
 	}
 	hv.state.Close()
-}
-
-// newChain builds the list of upstreams.
-func (hv *haven) newChain(cfg *config.Config, x extras) error {
-	options, err := cfg.UpstreamOptions()
-	if err != nil {
-		return err
-	}
-	o := upstream.ChainOptions{Private: cfg.Private, Failover: cfg.Failover == "any"}
-	var entries []upstream.Entry
-	for _, u := range hv.upstreams {
-		if u.URL == goproxy.Direct || u.URL == goproxy.Off {
-			o.End = u.URL
-			continue
-		}
-		up, err := hv.newUpstream(u.URL, options[u.URL])
-		if err != nil {
-			return err
-		}
-		entries = append(entries, upstream.Entry{Upstream: up, AnyError: u.AnyError, Public: u.Public})
-	}
-	if x.direct && o.End == goproxy.Direct && (cfg.Private != "" || len(entries) == 0) {
-		if err := hv.newDirect(cfg, len(entries) == 0); err != nil {
-			return err
-		}
-	}
-	if hv.direct != nil {
-		o.Direct = hv.direct
-	}
-	hv.chain = hv.pool.Chain(entries, o)
-	return nil
-}
-
-// newUpstream builds one upstream with connections of its own.
-func (hv *haven) newUpstream(addr string, o goproxy.UpstreamOptions) (*upstream.Upstream, error) {
-	tr, err := upstream.BuildTransport(hv.timeouts, o, &hv.dialer)
-	if err != nil {
-		return nil, fmt.Errorf("upstream %s: %w", goproxy.Redact(addr), err)
-	}
-	if hv.first == nil {
-		hv.first = tr
-	}
-	return hv.pool.Upstream(addr, tr, o)
 }
 
 // sumPlaces are where the checksum database is asked: at a given address first, then at the upstreams' copies, then

@@ -24,7 +24,7 @@ func (c *Config) problem(key, format string, args ...any) error {
 // error joins one *Error for each thing that is wrong. It opens nothing: whether files
 // exist and addresses answer is seen at the start.
 func (c *Config) Check() error {
-	return errors.Join(c.checkListen(), c.checkAuth(), c.checkTLS(), c.checkUpstreams(), c.checkDirect(), c.checkOptions(),
+	return errors.Join(c.checkListen(), c.checkAuth(), c.checkTLS(), c.checkUpstreams(), c.checkRoutes(), c.checkPrivate(), c.checkOwnDomains(), c.checkDirect(), c.checkOptions(),
 		c.checkSumDB(), c.checkBypass(), c.checkState(), c.checkDNS(), c.checkOTLP())
 }
 
@@ -92,8 +92,8 @@ func (c *Config) checkUpstreams() error {
 	if err := c.checkMask("upstreams", c.Upstreams, entries(c.Upstreams)); err != nil {
 		return err
 	}
-	if c.isOffline() && c.Upstreams == "" {
-		return nil // what the go command of this machine would ask is not asked
+	if c.Upstreams == "" && (c.isOffline() || c.everyRoute() != "") {
+		return nil // what the go command of this machine would ask is not asked; a route has a check of its own
 	}
 	_, err := c.effectiveUpstreams()
 	return err

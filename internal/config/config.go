@@ -174,6 +174,32 @@ type Config struct {
 	// lower case are the same.
 	Private string `key:"private" arg:"PATTERNS"`
 
+	// Where modules of some paths come from, in place of `upstreams`. It is one route a line: patterns
+	// with the syntax of GOPRIVATE, and a list as in `upstreams`. In a file:
+	//
+	//	routes: |
+	//	  git.corp.example/*       direct
+	//	  corp.example             https://goproxy.corp.example,direct
+	//	  github.com/our-org/open  default public
+	//	  *                        default
+	//
+	// In a flag or a variable `;` stands for the end of a line. The most specific pattern counts. The
+	// line `*` stands for `upstreams`, for all modules that no other line names. Modules of a route
+	// that has no well-known public proxy in its list are private, as if they stood in
+	// `private`, unless the line ends in `public`. That word also takes modules out of a `private` pattern that
+	// is less specific.
+	RouteLines string `key:"routes" arg:"ROUTES" lines:"true"`
+
+	// What happens to a module whose host looks internal and that no rule covers. It is looked at before a
+	// public server is asked for it. With `warn` it is logged once a host and counted, with the setting to add; with `refuse` clients get 403 and the reason. A host looks internal by its
+	// name (.internal, .corp, .lan, .local and such, or below `own_domains`), or where DNS has only
+	// private addresses for it.
+	LeakGuard string `key:"leak-guard" arg:"RULE" default:"warn" oneof:"warn refuse off"`
+
+	// The domains of the organisation, with commas between, as corp.example. Modules on hosts
+	// of theirs look internal to `leak_guard`.
+	OwnDomains string `key:"own-domains" arg:"DOMAINS"`
+
 	// What a `,` in `upstreams` means for modules that match no private pattern. With
 	// `strict` it means what it means to the go command. With `any` it means `|`: the next
 	// entry is asked after any failure, so that one dead entry does not stop public modules.

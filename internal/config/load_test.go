@@ -113,7 +113,7 @@ func TestEveryKey(t *testing.T) {
 		"fills": "9", "idle": "10s", "memory": "11KiB", "connections": "12", "drain": "13s", "log-level": "warn", "log-format": "json",
 		"upstream-options": "https://proxy.golang.org attempts=3", "offline": "on", "list-refresh": "14s", "read-ahead": "off", "patience": "15s", "dns": "192.0.2.53",
 		"metrics": "off", "otlp": "http://127.0.0.1:4318", "otlp-sample": "16", "access-log": "on",
-		"checksum-unreachable": "refuse", "checksum-bypass": "example.com/m 2026-12-31 a reason",
+		"checksum-unreachable": "refuse", "routes": "corp.example direct", "leak-guard": "refuse", "own-domains": "corp.example", "checksum-bypass": "example.com/m 2026-12-31 a reason",
 	}
 	for _, k := range Keys() {
 		v := values[k.Name]

@@ -15,6 +15,8 @@ func (k Key) masked(text string) string {
 		return MaskList(text)
 	case "sumdb":
 		return maskSumDB(text)
+	case "routes":
+		return maskRoutes(text)
 	case "upstream-options":
 		return maskOptions(text)
 	case "otlp":

@@ -10,12 +10,12 @@ import (
 // everyUpstream stands in the key upstream-options for all upstreams.
 const everyUpstream = "*"
 
-// UpstreamOptions returns what is set for each upstream, by its URL as in the list that is
+// UpstreamOptions returns what is set for each upstream, by its URL as in the lists that are
 // in place: what is set for all of them, and over it what is set for the one. An upstream
 // for which nothing is set has no entry. The error joins one *Error for each mistake.
 //
-// Where that list cannot be read the options are checked as far as they can be; the list's
-// own mistake is that of UpstreamList.
+// Where these lists cannot be read the options are checked as far as they can be; their
+// own mistakes are those of UpstreamList and Routes.
 func (c *Config) UpstreamOptions() (map[string]goproxy.UpstreamOptions, error) {
 	lines := readOptions(c.Options)
 	if err := c.checkOptionMask(lines); err != nil {
@@ -25,16 +25,16 @@ func (c *Config) UpstreamOptions() (map[string]goproxy.UpstreamOptions, error) {
 	for _, l := range lines {
 		problems = append(problems, l.problems()...)
 	}
-	e, err := c.effectiveUpstreams()
+	ups, err := c.allUpstreams()
 	if err != nil {
 		return nil, c.optionErrors(problems)
 	}
-	own, more := ownLines(lines, e.ups)
+	own, more := ownLines(lines, ups)
 	if problems = append(problems, more...); len(problems) > 0 {
 		return nil, c.optionErrors(problems)
 	}
 	all := make(map[string]goproxy.UpstreamOptions)
-	for _, u := range e.ups {
+	for _, u := range ups {
 		if u.URL == goproxy.Direct || u.URL == goproxy.Off {
 			continue
 		}

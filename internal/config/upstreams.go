@@ -39,6 +39,16 @@ func (c *Config) UpstreamText() (list, from string) {
 }
 
 func (c *Config) effectiveUpstreams() (effective, error) {
+	if list := c.everyRoute(); list != "" && c.Upstreams == "" {
+		if err := c.checkRouteMask(); err != nil {
+			return effective{}, err
+		}
+		routes, err := c.readRoute(routeLine{patterns: everyModule, list: list})
+		if err != nil {
+			return effective{}, err
+		}
+		return effective{ups: routes[0].Upstreams, list: list, from: "the line * of routes"}, nil
+	}
 	if c.Upstreams != "" {
 		ups, err := goproxy.ParseUpstreams(c.Upstreams)
 		e := effective{ups: ups, list: c.Upstreams}

@@ -33,7 +33,11 @@ func (c *Config) Warnings() []*Message {
 	}
 	options, _ := c.UpstreamOptions()
 	all = append(all, weightWarnings(e.ups, options)...)
-	return append(all, plainWarnings(e.ups, options)...)
+	ups, _ := c.allUpstreams()
+	if len(ups) == 0 {
+		ups = e.ups
+	}
+	return append(all, plainWarnings(ups, options)...)
 }
 
 // weightWarnings is about weights that cannot mean what they say.

@@ -81,7 +81,7 @@ func (c *counter) env(env []string) []string {
 	env = append(env, "GOAUTH="+strings.TrimSuffix(goWords(c.f.o.Helper)+" go;"+value(env, "GOAUTH"), ";off"))
 	for _, host := range c.f.o.Credentials.Names() {
 		name := "credential.https://" + host + ".helper"
-		env = addGitConfig(env, [2]string{name, ""}, [2]string{name, "!" + quotedWords(c.f.o.Helper) + " git"})
+		env = withGitConfig(env, [][2]string{{name, ""}, {name, "!" + quotedWords(c.f.o.Helper) + " git"}})
 	}
 	return env
 }

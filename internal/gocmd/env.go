@@ -16,6 +16,15 @@ var handedOn = []string{
 	"SYSTEMROOT", "PATHEXT", "COMSPEC", // nothing starts on Windows without them
 }
 
+// callerEnvironment is that of a person, with what has his go command fetch into another module cache. GOPRIVATE stays: GOVCS depends on it.
+func callerEnvironment(caller []string) []string {
+	env := append(caller[:len(caller):len(caller)],
+		"LC_ALL=C", // what tools print is read
+		"GOWORK=off", "GO111MODULE=on", "GOFLAGS=-modcacherw", "GOTOOLCHAIN=local", "GOPROXY=direct", "GOSUMDB=off",
+	)
+	return withGitConfig(env, gitConfig[:2])
+}
+
 var proxies = []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"}
 
 // gitConfig is added to the configuration of git.
@@ -64,12 +73,12 @@ func environment(o Options, dir string) (env []string, guarded bool) {
 	if value(o.Env, "NETRC") != "" {
 		env = append(env, "GOAUTH=netrc")
 	}
-	env = addGitConfig(append(env, o.Env...), gitConfig...)
+	env = withGitConfig(append(env, o.Env...), gitConfig)
 	if o.SSHConfig != "" {
 		env = append(env, "GIT_SSH_COMMAND=ssh -F "+quotedWords([]string{sshConfig(dir)}))
 	}
 	for _, from := range slices.Sorted(maps.Keys(o.Instead)) {
-		env = addGitConfig(env, [2]string{"url." + o.Instead[from] + ".insteadOf", from})
+		env = withGitConfig(env, [][2]string{{"url." + o.Instead[from] + ".insteadOf", from}})
 	}
 	guarded = !slices.ContainsFunc(proxies, func(key string) bool { return !strings.EqualFold(key, "NO_PROXY") && value(env, key) != "" })
 	return append(env,
@@ -79,13 +88,13 @@ func environment(o Options, dir string) (env []string, guarded bool) {
 	), guarded
 }
 
-// addGitConfig appends to what is configured in env for git already.
-func addGitConfig(env []string, config ...[2]string) []string {
+// withGitConfig appends settings to what is configured in env that way already.
+func withGitConfig(env []string, settings [][2]string) []string {
 	n, err := strconv.Atoi(value(env, "GIT_CONFIG_COUNT"))
 	if err != nil {
 		n = 0
 	}
-	for _, kv := range config {
+	for _, kv := range settings {
 		i := strconv.Itoa(n)
 		env = append(env, "GIT_CONFIG_KEY_"+i+"="+kv[0], "GIT_CONFIG_VALUE_"+i+"="+kv[1])
 		n++

@@ -8,6 +8,7 @@
 package gocmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,6 +68,9 @@ type Options struct {
 	SSHConfig string
 	// Instead maps beginnings of addresses to those that git asks in their place (url.ADDRESS.insteadOf).
 	Instead map[string]string
+	// Caller, where set, is the environment of a person for whom modules are fetched on his own machine, as his go command would: with
+	// his HOME, configuration and credentials, from any host, over whatever he lets git use. There is no sandbox then: Env, VCS, Insecure and Inside are not used.
+	Caller []string
 	// Log hears of what is removed and of commands that were killed; default: nobody.
 	Log *slog.Logger
 }
@@ -78,6 +82,7 @@ type Fetcher struct {
 	o       Options
 	goTool  string // absolute
 	dir     string // this process's own below Options.Dir
+	scratch string // where commands have their directories; they are empty and gone afterwards
 	lock    *flock.Flock
 	env     []string // of every command, but for what is its own
 	guarded bool     // connections go through a guard
@@ -116,7 +121,11 @@ func New(o Options) (*Fetcher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %v", o.Dir, err)
 	}
-	if mod := moduleAbove(dir); mod != "" {
+	scratch := ""
+	if mod := moduleAbove(dir); mod != "" && o.Caller != nil {
+		scratch = os.TempDir() // his store may well lie in his module
+	}
+	if mod := moduleAbove(cmp.Or(scratch, dir)); mod != "" {
 		return nil, fmt.Errorf("%s: lies in the Go module of %s, whose go.mod would decide what is fetched; choose a directory outside of it", dir, mod)
 	}
 	f := &Fetcher{o: o, goTool: tool, turns: semaphore.NewWeighted(o.Concurrent), patience: patience}
@@ -127,9 +136,14 @@ func New(o Options) (*Fetcher, error) {
 	}
 	f.life, f.end = context.WithCancel(context.Background())
 	f.dial = f.dialChecked
-	f.env, f.guarded = environment(o, f.dir)
+	f.scratch = cmp.Or(scratch, filepath.Join(f.dir, "run"))
+	if o.Caller != nil {
+		f.env = callerEnvironment(o.Caller)
+	} else {
+		f.env, f.guarded = environment(o, f.dir)
+	}
 	err = f.prepare()
-	if err == nil {
+	if err == nil && o.Caller == nil {
 		f.ca, err = newAuthority(filepath.Join(f.dir, "trust"))
 	}
 	if err != nil {
@@ -222,8 +236,10 @@ func (f *Fetcher) prepare() error {
 			return fmt.Errorf("direct: %v", err)
 		}
 	}
-	if err := errors.Join(linkNetrc(filepath.Join(f.dir, "home"), f.env), writeSSHConfig(f.dir, f.o.SSHConfig)); err != nil {
-		return fmt.Errorf("direct: %v", err)
+	if f.o.Caller == nil {
+		if err := errors.Join(linkNetrc(filepath.Join(f.dir, "home"), f.env), writeSSHConfig(f.dir, f.o.SSHConfig)); err != nil {
+			return fmt.Errorf("direct: %v", err)
+		}
 	}
 	return f.shelves.open(filepath.Join(f.dir, "kept"))
 }

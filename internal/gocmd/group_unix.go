@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// ownGroup has a command start a process group, which its tools are part of.
-func ownGroup(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
+// ownGroup has a command start a session and with it a process group, which its tools are part of: they have no terminal to ask on.
+func ownGroup(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
 
 // killGroup kills what is left of the group that p started.
 func killGroup(p *os.Process) error {

@@ -60,7 +60,7 @@ func (f *Fetcher) run(ctx context.Context, sh *shelf, thing string, args ...stri
 
 // try is run once: a credential that was remembered may have been replaced at its host.
 func (f *Fetcher) try(ctx context.Context, sh *shelf, thing string, args []string) (*output, error) {
-	scratch, err := os.MkdirTemp(filepath.Join(f.dir, "run"), "")
+	scratch, err := os.MkdirTemp(f.scratch, "modhaven-")
 	if err != nil {
 		return nil, unavailable(thing, err, "%v", err)
 	}

@@ -111,7 +111,7 @@ func proxy(t testing.TB, remotes ...sumdb.Remote) (*sumdb.Proxy, *shelf) {
 
 // over returns a new Proxy for db over what another one kept: a restart.
 func over(t testing.TB, db *proxytest.SumDB, keep *shelf, remotes ...sumdb.Remote) *sumdb.Proxy {
-	return sumdb.New(sumdb.Options{DB: goproxy.SumDB{Name: db.Name}, Client: lookups(t, db, keep, remotes...), Private: "corp.example,*.intern.example/x"})
+	return sumdb.New(sumdb.Options{DB: goproxy.SumDB{Name: db.Name}, Client: lookups(t, db, keep, remotes...), Private: goproxy.NewRules("corp.example,*.intern.example/x", nil)})
 }
 
 // get asks for a name of the database.

@@ -34,9 +34,9 @@ type Files interface {
 // OwnOptions are what an Own is made of.
 type OwnOptions struct {
 	Records  Records
-	Files    Files     // of private modules
-	Private  string    // patterns of the modules that are recorded as they were first seen
-	Verifier *Verifier // proves all others; nil: none of them is recorded
+	Files    Files          // of private modules
+	Private  *goproxy.Rules // by which modules are private: recorded as they were first seen
+	Verifier *Verifier      // proves all others; nil: none of them is recorded
 	Log      *slog.Logger
 }
 
@@ -119,12 +119,11 @@ func (w *Own) append(ctx context.Context, m module.Version) error {
 
 // hashes returns what is to be recorded of a version.
 func (w *Own) hashes(ctx context.Context, m module.Version) (zip, mod string, err error) {
-	if goproxy.MatchesAny(w.o.Private, m.Path) {
+	if w.o.Private.Private(m.Path) != "" {
 		return w.o.Files.Hashes(ctx, m)
 	}
 	if w.o.Verifier == nil {
-		return "", "", goproxy.Absent("not found: %s matches none of the private patterns (%s) of %s, and there is no public checksum database that proves it (sumdb: off)",
-			m, w.o.Private, w.Name())
+		return "", "", goproxy.Absent("not found: %s is not private to %s, and there is no public checksum database that proves it (sumdb: off)", m, w.Name())
 	}
 	want, err := w.o.Verifier.Want(ctx, m)
 	switch {

@@ -105,9 +105,9 @@ func TestOwn(t *testing.T) {
 	} {
 		t.Run(test.what, func(t *testing.T) {
 			j := &journal{err: test.record}
-			o := sumdb.OwnOptions{Records: j, Files: &depot{asked: make(chan module.Version, 9), err: test.files}, Private: "corp.example", Log: slog.New(slog.DiscardHandler)}
+			o := sumdb.OwnOptions{Records: j, Files: &depot{asked: make(chan module.Version, 9), err: test.files}, Private: goproxy.NewRules("corp.example", nil), Log: slog.New(slog.DiscardHandler)}
 			if test.remote != nil {
-				o.Verifier = sumdb.NewVerifier(lookups(t, db, &shelf{}, test.remote), sumdb.VerifierOptions{Private: "corp.example", Bypass: test.bypass})
+				o.Verifier = sumdb.NewVerifier(lookups(t, db, &shelf{}, test.remote), sumdb.VerifierOptions{Private: goproxy.NewRules("corp.example", nil), Bypass: test.bypass})
 			}
 			name := strings.Replace("lookup/"+test.m.String(), "Lib", "!lib", 1)
 			_, err := sumdb.Databases{Own: sumdb.NewOwn(o)}.Answer(t.Context(), "sum.corp.example/"+name)
@@ -133,7 +133,7 @@ func ownStatus(err error) string {
 func TestOwnOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j, d := &journal{}, &depot{asked: make(chan module.Version, 9), wait: make(chan struct{})}
-		own := sumdb.NewOwn(sumdb.OwnOptions{Records: j, Files: d, Private: "corp.example", Log: slog.New(slog.DiscardHandler)})
+		own := sumdb.NewOwn(sumdb.OwnOptions{Records: j, Files: d, Private: goproxy.NewRules("corp.example", nil), Log: slog.New(slog.DiscardHandler)})
 		ctx, leave := context.WithCancel(t.Context())
 		var left error
 		go func() { _, left = own.Answer(ctx, "lookup/corp.example/m@v1.0.0") }()
@@ -172,7 +172,7 @@ func TestOwnOnce(t *testing.T) {
 func TestOwnIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &depot{asked: make(chan module.Version, 999), wait: make(chan struct{})}
-		own := sumdb.NewOwn(sumdb.OwnOptions{Records: &journal{}, Files: d, Private: "corp.example", Log: slog.New(slog.DiscardHandler)})
+		own := sumdb.NewOwn(sumdb.OwnOptions{Records: &journal{}, Files: d, Private: goproxy.NewRules("corp.example", nil), Log: slog.New(slog.DiscardHandler)})
 		ask := func(ctx context.Context, i int) error {
 			_, err := own.Answer(ctx, fmt.Sprintf("lookup/corp.example/m%d@v1.0.0", i))
 			return err

@@ -34,8 +34,30 @@ type Keeper interface {
 // Options are what a Proxy is made of.
 type Options struct {
 	DB      goproxy.SumDB
-	Client  *Client // of that database; nil where there is none
-	Private string  // patterns as in GOPRIVATE, whose names are never sent anywhere
+	Client  *Client        // of that database; nil where there is none
+	Private *goproxy.Rules // by which names are private: never sent anywhere
+	Gate    Gate           // may be nil
+}
+
+// A Gate keeps names from being sent to a public database that are not private by any rule.
+type Gate interface {
+	// Admit returns why a module's name is not sent; it may wait.
+	Admit(ctx context.Context, path string) error
+	// Admits does not wait, and is false where it is not known.
+	Admits(path string) bool
+}
+
+// open is the Gate where there is none.
+type open struct{}
+
+func (open) Admit(context.Context, string) error { return nil }
+func (open) Admits(string) bool                  { return true }
+
+func gate(g Gate) Gate {
+	if g == nil {
+		return open{}
+	}
+	return g
 }
 
 const (
@@ -65,6 +87,7 @@ type answer struct {
 
 // New returns a Proxy.
 func New(o Options) *Proxy {
+	o.Gate = gate(o.Gate)
 	return &Proxy{o, lru.New(maxMemory, func(a answer) int64 { return int64(len(a.body)) })}
 }
 
@@ -112,10 +135,13 @@ func (p *Proxy) lookup(ctx context.Context, name, arg string) ([]byte, error) {
 		return a.body, nil
 	}
 	m, err := parseLookup(name, arg)
-	if m.Path != "" && goproxy.MatchesAny(p.o.Private, m.Path) {
-		return nil, goproxy.Absent("not found: %s is private (%s) and its name is sent to no checksum database; set GONOSUMDB or GOPRIVATE for it", m.Path, p.o.Private)
+	if pattern := p.o.Private.Private(m.Path); m.Path != "" && pattern != "" {
+		return nil, goproxy.Absent("not found: %s is private (%s) and its name is sent to no checksum database; set GONOSUMDB or GOPRIVATE for it", m.Path, pattern)
 	}
 	if err != nil {
+		return nil, err
+	}
+	if err := p.o.Gate.Admit(ctx, m.Path); err != nil {
 		return nil, err
 	}
 	b, treeSize, err := p.o.Client.Answer(ctx, m)

@@ -14,7 +14,8 @@ import (
 
 // VerifierOptions are the policy of a Verifier.
 type VerifierOptions struct {
-	Private string // patterns whose modules no database is asked for
+	Private *goproxy.Rules // by which modules are private: no database is asked for them
+	Gate    Gate           // may be nil
 	Bypass  []goproxy.Bypass
 	// Refuse says that nothing is believed without the database; else a file goes out unverified where it cannot be reached.
 	Refuse bool
@@ -27,7 +28,10 @@ type Verifier struct {
 }
 
 // NewVerifier returns a Verifier that asks client.
-func NewVerifier(client *Client, o VerifierOptions) *Verifier { return &Verifier{client, o} }
+func NewVerifier(client *Client, o VerifierOptions) *Verifier {
+	o.Gate = gate(o.Gate)
+	return &Verifier{client, o}
+}
 
 // Want is what a version's files must be, as in go.sum ("h1:…"); an empty hash is not known.
 type Want struct {
@@ -44,11 +48,14 @@ const reach = 10 * time.Second
 // Want returns what the files of m must be. What the database does not know is refused (*goproxy.Refused): whoever serves
 // it, it is no public module. Where the database is out of reach, the policy decides.
 func (v *Verifier) Want(ctx context.Context, m module.Version) (Want, error) {
-	if goproxy.MatchesAny(v.o.Private, m.Path) {
+	if v.o.Private.Private(m.Path) != "" {
 		return Want{}, nil
 	}
 	if b := v.bypass(m, time.Now()); b != nil {
 		return Want{Unverified: fmt.Sprintf("excepted by checksum-bypass until %s: %s", b.Until.Format(time.DateOnly), b.Reason), Excepted: true}, nil
+	}
+	if err := v.o.Gate.Admit(ctx, m.Path); err != nil {
+		return Want{}, err
 	}
 	if !v.o.Refuse {
 		var cancel context.CancelFunc
@@ -74,7 +81,7 @@ func (v *Verifier) Want(ctx context.Context, m module.Version) (Want, error) {
 
 // Expect says that Want will likely be asked soon. It does not wait.
 func (v *Verifier) Expect(ctx context.Context, m module.Version) {
-	if !goproxy.MatchesAny(v.o.Private, m.Path) && v.bypass(m, time.Now()) == nil {
+	if v.o.Private.Private(m.Path) == "" && v.o.Gate.Admits(m.Path) && v.bypass(m, time.Now()) == nil {
 		v.client.Expect(ctx, m)
 	}
 }

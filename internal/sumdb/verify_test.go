@@ -57,7 +57,7 @@ func TestPolicy(t *testing.T) {
 				keep = &shelf{}
 			}
 			v := sumdb.NewVerifier(lookups(t, db, keep, test.remote), sumdb.VerifierOptions{
-				Private: "corp.example", Refuse: test.refuse, Bypass: test.bypass})
+				Private: goproxy.NewRules("corp.example", nil), Refuse: test.refuse, Bypass: test.bypass})
 			w, err := v.Want(t.Context(), test.m)
 			if got := outcome(w, err); got != test.want {
 				t.Errorf("got %s (%+v, %v), want %s", got, w, err, test.want)
@@ -129,7 +129,7 @@ func TestExpect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asks := always("", down)
 		v := sumdb.NewVerifier(lookups(t, db, &shelf{}, asks), sumdb.VerifierOptions{
-			Private: "corp.example",
+			Private: goproxy.NewRules("corp.example", nil),
 			Bypass:  []goproxy.Bypass{{Pattern: "example.com/excepted", Until: time.Now().AddDate(0, 0, 1), Reason: "moved"}},
 		})
 		for _, path := range []string{"corp.example/m", "example.com/excepted", "example.com/m"} {

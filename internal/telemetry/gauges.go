@@ -39,6 +39,7 @@ type gauges struct {
 	files, bytes, age                                          *prometheus.Desc
 	unverified, unnoted, own                                   *prometheus.Desc
 	aheadFiles, aheadBytes, aheadFlight                        *prometheus.Desc
+	leaks, leakHosts                                           *prometheus.Desc
 }
 
 func newGauges(t *Telemetry) *gauges {
@@ -68,6 +69,8 @@ func newGauges(t *Telemetry) *gauges {
 		aheadFiles:  d("ahead_files_total", "Files fetched before anybody asked for them: all (fetched), those asked for since (asked), those that nobody asked for within ten minutes (unasked).", "what"),
 		aheadBytes:  d("ahead_bytes_total", "Their bytes.", "what"),
 		aheadFlight: d("ahead_in_flight", "Files on their way that nobody had asked for when they were begun."),
+		leaks:       d("internal_names_total", "Questions for modules on hosts that look internal and that no rule covers, sent to public servers or refused."),
+		leakHosts:   d("internal_hosts", "Hosts of such modules since the start, 100 at most."),
 		own:         d("own_sumdb_records", "Records of the checksum database of one's own.", "name"),
 	}
 }
@@ -78,6 +81,7 @@ func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
 		g.breaker, g.healthy, g.inFlight, g.waiting, g.limit, g.budget, g.paused,
 		g.held, g.degraded, g.fills, g.refreshes, g.requests, g.files, g.bytes, g.age, g.unverified, g.unnoted, g.own,
 		g.aheadFiles, g.aheadBytes, g.aheadFlight,
+		g.leaks, g.leakHosts,
 	} {
 		ch <- d
 	}
@@ -109,6 +113,9 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	trust := g.t.trust()
 	set(g.unverified, float64(trust.Unverified))
 	ch <- prometheus.MustNewConstMetric(g.unnoted, prometheus.CounterValue, float64(trust.Unnoted))
+	hosts, questions := g.t.leaks()
+	ch <- prometheus.MustNewConstMetric(g.leaks, prometheus.CounterValue, float64(questions))
+	set(g.leakHosts, float64(len(hosts)))
 	if trust.Own != nil {
 		set(g.own, float64(trust.Own.Records), trust.Own.Name)
 	}

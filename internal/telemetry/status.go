@@ -23,6 +23,8 @@ type Status struct {
 	Load     proxy.Load      `json:"load"`
 	Store    Store           `json:"store"`
 	Trust    Trust           `json:"trust"`
+	// Leaks are hosts that look internal and that no rule covers, at most a hundred.
+	Leaks []upstream.Leak `json:"leaks,omitempty"`
 }
 
 // Requests counts those for modules and checksums since the start. Requests of machines that watch are not among them.
@@ -71,6 +73,7 @@ func (t *Telemetry) Status() Status {
 		Store:    Store{Errors: value(t.work.storeErrors)},
 		Trust:    t.trust(),
 	}
+	s.Leaks, _ = t.leaks()
 	if size := t.size.Load(); size != nil {
 		s.Store.Size = *size
 	}

@@ -42,6 +42,8 @@ type Sources struct {
 	// Size counts what is stored. It may take long: it runs beside everything, now and then.
 	Size  func(context.Context) (Size, error)
 	Trust func() Trust
+	// Leaks returns the hosts that look internal and that no rule covers, and how many questions there were for them.
+	Leaks func() ([]upstream.Leak, int64)
 }
 
 // Telemetry hears of requests (Observe), of what the proxy does (Record) and of upstreams (Attempted, Changed). All
@@ -134,6 +136,13 @@ func (t *Telemetry) trust() Trust {
 		return s.Trust()
 	}
 	return Trust{}
+}
+
+func (t *Telemetry) leaks() ([]upstream.Leak, int64) {
+	if s := t.sources.Load(); s != nil && s.Leaks != nil {
+		return s.Leaks()
+	}
+	return nil, 0
 }
 
 // Shutdown sends what there is to be sent, and ends. Whatever ctx leaves no time for is lost.

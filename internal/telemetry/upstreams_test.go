@@ -80,7 +80,9 @@ func TestGauges(t *testing.T) {
 	counted := make(chan struct{})
 	tel.Watch(Sources{
 		Upstreams: someStatus,
-		Load:      func() proxy.Load { return proxy.Load{Fills: 8, Refreshes: 9, Waiting: 10, Ahead: proxy.AheadStats{Running: 13, Files: 14, Bytes: 15, AskedFiles: 16, AskedBytes: 17, UnaskedFiles: 18, UnaskedBytes: 19}} },
+		Load: func() proxy.Load {
+			return proxy.Load{Fills: 8, Refreshes: 9, Waiting: 10, Ahead: proxy.AheadStats{Running: 13, Files: 14, Bytes: 15, AskedFiles: 16, AskedBytes: 17, UnaskedFiles: 18, UnaskedBytes: 19}}
+		},
 		Size: func(context.Context) (Size, error) {
 			defer close(counted)
 			return Size{Files: 11, Bytes: 12}, nil

@@ -32,8 +32,8 @@ type ChainOptions struct {
 	// other modules the absence is repeated: whoever asks for a name that nobody has does not send this machine
 	// to where that name points.
 	Direct goproxy.Fetcher
-	// Private are patterns as in GOPRIVATE of modules that no public entry is asked for.
-	Private string
+	// Rules say for which modules no public entry is asked: those that are private.
+	Rules *goproxy.Rules
 	// Failover makes each entry of a module that is not private AnyError.
 	Failover bool
 }
@@ -46,7 +46,7 @@ type Chain struct {
 	o       ChainOptions
 	all     []*group // for modules that are not private
 	private []*group // for those that are
-	skipped bool     // private ones are not asked of some entry
+	public  bool     // some entry is: private ones are not asked of it
 }
 
 var _ goproxy.Fetcher = (*Chain)(nil)
@@ -55,7 +55,7 @@ var _ goproxy.Fetcher = (*Chain)(nil)
 func (p *Pool) Chain(entries []Entry, o ChainOptions) *Chain {
 	c := &Chain{pool: p, o: o, all: p.groups(entries, o.Failover)}
 	inside := slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool { return e.Public })
-	c.private, c.skipped = p.groups(inside, false), len(inside) < len(entries)
+	c.private, c.public = p.groups(inside, false), len(inside) < len(entries)
 	return c
 }
 
@@ -207,7 +207,8 @@ func fileRequest(f goproxy.File) request {
 // walk asks group after group until one answers or the list says to stop, and at its end direct.
 func walk[T any](c *Chain, path string, ask func(g *group, private bool) (T, error), direct func(goproxy.Fetcher) (T, error)) (T, error) {
 	var none T
-	private := c.o.Private != "" && goproxy.MatchesAny(c.o.Private, path)
+	rule := c.o.Rules.Of(path)
+	private := rule.Private != ""
 	groups := c.all
 	if private {
 		groups = c.private
@@ -230,27 +231,33 @@ func walk[T any](c *Chain, path string, ask func(g *group, private bool) (T, err
 			errors.As(err, &absent)
 		}
 	}
-	skipped := private && c.skipped
+	skipped := private && c.public
 	switch {
 	case len(failures) > 0:
 		return none, join(failures)
-	case c.o.End == goproxy.Direct && c.o.Direct != nil && (private || len(c.all) == 0):
+	case c.direct(rule):
 		return direct(c.o.Direct)
 	case c.o.End == goproxy.Off:
 		return none, &goproxy.Refused{Status: http.StatusForbidden, Reason: fmt.Sprintf("%s: not stored here, and upstreams: off asks nobody for it", path)}
+	case rule.Above && absent == nil:
+		return none, goproxy.Absent("not found: %s stands above the private %s: nobody is asked for it; a route for %s says where it is", path, rule.Private, path)
 	case skipped && absent == nil && c.o.End == goproxy.Direct:
-		return none, goproxy.Absent("not found: %s is private (%s): no public upstream is asked for it; fetch it directly", path, c.o.Private)
+		return none, goproxy.Absent("not found: %s is private (%s): no public upstream is asked for it; fetch it directly", path, rule.Private)
 	case skipped && absent == nil:
-		return none, &goproxy.Refused{Status: http.StatusForbidden, Reason: fmt.Sprintf("%s is private (%s): no public upstream is asked for it, and no other is configured; end upstreams in ,direct or name the proxy that has it", path, c.o.Private)}
+		return none, &goproxy.Refused{Status: http.StatusForbidden, Reason: fmt.Sprintf("%s is private (%s): no public upstream is asked for it, and no other is configured; end the list of upstreams in ,direct or name the proxy that has it", path, rule.Private)}
 	case absent == nil: // the list is direct alone
 		return none, goproxy.Absent("not found: %s: no proxy is configured here, only direct", path)
 	}
 	return none, absent
 }
 
-// Status returns what is known of all upstreams of the pool.
-func (c *Chain) Status() Status {
-	s := c.pool.status()
+// direct reports whether version control may be asked for a module once nobody else is left.
+func (c *Chain) direct(r goproxy.Rule) bool {
+	return c.o.End == goproxy.Direct && c.o.Direct != nil && (r.Private != "" && !r.Above || len(c.all) == 0)
+}
+
+// degraded notes in s where some group of the chain has no upstream that works.
+func (c *Chain) degraded(s *Status) {
 	for _, g := range c.all {
 		if g.usable(Small) {
 			continue
@@ -260,7 +267,6 @@ func (c *Chain) Status() Status {
 			s.Degraded, s.Since, s.LastError = true, from, why.Error()
 		}
 	}
-	return s
 }
 
 // outage returns since when none of the group is usable, and why the last of them is not.
@@ -318,7 +324,7 @@ func line(err error) string {
 // Ahead reports whether files of a module may be fetched before anybody asks for them: it is not private, and no upstream that is
 // asked for it is set not to.
 func (c *Chain) Ahead(path string) bool {
-	if goproxy.MatchesAny(c.o.Private, path) {
+	if c.o.Rules.Private(path) != "" {
 		return false
 	}
 	for _, g := range c.all {
@@ -329,34 +335,4 @@ func (c *Chain) Ahead(path string) bool {
 		}
 	}
 	return len(c.all) > 0
-}
-
-// A Route is who is asked for a module, in order.
-type Route struct {
-	Private bool       // it matches a private pattern
-	Groups  [][]string // addresses without credentials; those of one group stand in for each other
-	Direct  bool       // version control comes last
-	Skipped int        // how many entries are not asked, since they are public
-}
-
-// Route says who is asked for a module.
-func (c *Chain) Route(path string) Route {
-	r := Route{Private: goproxy.MatchesAny(c.o.Private, path)}
-	groups := c.all
-	if r.Private {
-		groups = c.private
-		r.Skipped = len(c.Upstreams())
-	}
-	for _, g := range groups {
-		var names []string
-		for _, u := range g.members {
-			names = append(names, u.Name())
-		}
-		r.Groups = append(r.Groups, names)
-		if r.Private {
-			r.Skipped -= len(names)
-		}
-	}
-	r.Direct = c.o.End == goproxy.Direct && c.o.Direct != nil && (r.Private || len(c.all) == 0)
-	return r
 }

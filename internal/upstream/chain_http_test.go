@@ -117,7 +117,7 @@ func TestPeer12PrivateNamesStay(t *testing.T) {
 					{Upstream: add(t, p, "http://public.test", net.tr, once), Public: true, AnyError: true},
 					{Upstream: add(t, p, "http://own.test", net.tr, once)},
 					{Upstream: add(t, p, "http://public.test", net.tr, once), Public: true},
-				}, upstream.ChainOptions{Private: test.patterns, Failover: failover})
+				}, upstream.ChainOptions{Rules: goproxy.NewRules(test.patterns, nil), Failover: failover})
 				f := file(test.path, "v1.0.0-Pre", goproxy.Mod)
 				if strings.HasSuffix(test.path, "/v2") {
 					f.Version.Version = "v2.0.0-Pre"
@@ -145,7 +145,7 @@ func TestPrivateWithoutAHome(t *testing.T) {
 		var log []string
 		p := newPool(t, upstream.PoolOptions{Patience: -1})
 		u := add(t, p, "http://public", says{"public", "ok", &log}, once)
-		c := p.Chain([]upstream.Entry{{Upstream: u, Public: true}}, upstream.ChainOptions{Private: "corp.example", End: end})
+		c := p.Chain([]upstream.Entry{{Upstream: u, Public: true}}, upstream.ChainOptions{Rules: goproxy.NewRules("corp.example", nil), End: end})
 		_, err := c.List(t.Context(), "corp.example/Secret")
 		if kind(err) != want || len(log) != 0 || !strings.Contains(err.Error(), "corp.example/Secret") {
 			t.Errorf("end %q: got %s (%v), asked %q; want %s", end, kind(err), err, log, want)

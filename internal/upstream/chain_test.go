@@ -203,7 +203,7 @@ func TestFailover(t *testing.T) {
 	for failover, want := range map[bool][]string{false: {"u0"}, true: {"u0", "u1"}} {
 		for _, path := range []string{"example.com/plain", "corp.example/secret"} {
 			var log []string
-			c := list{[]string{"unavailable", "ok"}, []bool{false, false}, ""}.chain(t, &log, upstream.ChainOptions{Failover: failover, Private: "corp.example"})
+			c := list{[]string{"unavailable", "ok"}, []bool{false, false}, ""}.chain(t, &log, upstream.ChainOptions{Failover: failover, Rules: goproxy.NewRules("corp.example", nil)})
 			_, _ = c.List(t.Context(), path)
 			asked := want
 			if path == "corp.example/secret" { // a ',' guards it, whatever failover says
@@ -328,7 +328,7 @@ func TestDirect(t *testing.T) {
 			for _, s := range test.says {
 				entries = append(entries, upstream.Entry{Upstream: add(t, p, "http://u0", says{"u0", s, &log}, once), Public: test.public})
 			}
-			c := p.Chain(entries, upstream.ChainOptions{Private: "corp.example", End: test.end, Direct: terminal{&log}})
+			c := p.Chain(entries, upstream.ChainOptions{Rules: goproxy.NewRules("corp.example", nil), End: test.end, Direct: terminal{&log}})
 			err := op.do(c)
 			var asked []string
 			for _, l := range log {

@@ -107,6 +107,32 @@ func (c *Credentials) authorize(req *http.Request) {
 	}
 }
 
+// A Credential is something secret that an upstream is shown, in words without the secret.
+type Credential struct {
+	Kind string // "address", "token", "netrc", "headers" or "certificate"
+	From string // the file; "" for the address
+}
+
+// sends returns what a request would be given now.
+func (c *Credentials) sends() (all []Credential) {
+	switch {
+	case c.base.User != nil:
+		all = append(all, Credential{Kind: "address"})
+	case c.bearer != nil:
+		all = append(all, Credential{"token", c.bearer.name})
+	case c.netrc != nil && c.inNetrc():
+		all = append(all, Credential{"netrc", c.netrc.name})
+	}
+	if c.headers != nil {
+		all = append(all, Credential{"headers", c.headers.name})
+	}
+	return all
+}
+
+func (c *Credentials) inNetrc() bool {
+	return slices.ContainsFunc(c.netrc.get(), func(e netrcEntry) bool { return strings.EqualFold(e.machine, c.base.Host) })
+}
+
 // ofOneOrigin compares scheme, host and port.
 func ofOneOrigin(a, b *url.URL) bool {
 	return strings.EqualFold(a.Scheme, b.Scheme) && strings.EqualFold(a.Hostname(), b.Hostname()) && portOf(a) == portOf(b)

@@ -117,7 +117,7 @@ func play(t *testing.T, patience time.Duration, sep string, o goproxy.UpstreamOp
 		}
 		entries = append(entries, upstream.Entry{Upstream: add(t, st.pool, "http://"+name, st.tr, o), AnyError: sep == "|"})
 	}
-	st.chain = st.pool.Chain(entries, upstream.ChainOptions{Private: "corp.example"})
+	st.chain = st.pool.Chain(entries, upstream.ChainOptions{Rules: goproxy.NewRules("corp.example", nil)})
 	return st
 }
 
@@ -255,7 +255,7 @@ func TestBreaker(t *testing.T) {
 		if n := a.asked(); n < 10+10 || n > 16+20 {
 			t.Errorf("asked %d times in 10 s", n)
 		}
-		if s := st.chain.Status(); !s.Degraded || s.Held != 10 || s.Upstreams[0].Classes[upstream.Small].State != "open" || !strings.Contains(s.LastError, "503") {
+		if s := upstream.NewRouter(nil, st.chain, nil, nil).Status(); !s.Degraded || s.Held != 10 || s.Upstreams[0].Classes[upstream.Small].State != "open" || !strings.Contains(s.LastError, "503") {
 			t.Errorf("status %+v", s)
 		}
 		a.mu.Lock()
@@ -270,7 +270,7 @@ func TestBreaker(t *testing.T) {
 		if took := time.Since(back); took > 2*time.Second {
 			t.Errorf("back after %v", took)
 		}
-		if s := st.chain.Status(); s.Degraded || s.Held != 0 {
+		if s := upstream.NewRouter(nil, st.chain, nil, nil).Status(); s.Degraded || s.Held != 0 {
 			t.Errorf("status %+v", s)
 		}
 		if got := strings.Join(st.log.changes, ", "); got != "a small open, a small closed" {
@@ -334,7 +334,7 @@ func TestHeldAreBounded(t *testing.T) {
 			go func() { ended <- st.list(ctx) }()
 		}
 		synctest.Wait()
-		if s := st.chain.Status(); s.Held != 2000 {
+		if s := upstream.NewRouter(nil, st.chain, nil, nil).Status(); s.Held != 2000 {
 			t.Errorf("%d are held", s.Held)
 		}
 		begin := time.Now()
@@ -347,7 +347,7 @@ func TestHeldAreBounded(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if s := st.chain.Status(); s.Held != 0 {
+		if s := upstream.NewRouter(nil, st.chain, nil, nil).Status(); s.Held != 0 {
 			t.Errorf("%d are held", s.Held)
 		}
 	})
@@ -452,7 +452,7 @@ func TestChecksSeeContent(t *testing.T) {
 					t.Fatal(err)
 				}
 				time.Sleep(29 * time.Second)
-				if s := st.chain.Status(); s.Upstreams[0].Classes[upstream.Small].State != "open" || s.Upstreams[0].Healthy || s.Degraded {
+				if s := upstream.NewRouter(nil, st.chain, nil, nil).Status(); s.Upstreams[0].Classes[upstream.Small].State != "open" || s.Upstreams[0].Healthy || s.Degraded {
 					t.Errorf("status %+v", s)
 				}
 				before := a.asked()

@@ -79,6 +79,19 @@ func newUpstream(p *Pool, s *site, o goproxy.UpstreamOptions) *Upstream {
 // Name returns the address without credentials.
 func (u *Upstream) Name() string { return u.base }
 
+// Sends says what goes to it that is a credential, and where that comes from; no secret is in it.
+func (u *Upstream) Sends() []Credential {
+	c, ok := u.client.Transport.(*Credentials)
+	if !ok {
+		return nil
+	}
+	all := c.sends()
+	if u.o.Cert != "" {
+		all = append(all, Credential{"certificate", u.o.Cert})
+	}
+	return all
+}
+
 // usable reports whether it may be asked for files of a class now.
 func (u *Upstream) usable(c Class) bool {
 	u.mu.Lock()
