@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,10 @@ func (h *site) do(ctx context.Context, rq *request) (*http.Response, error) {
 	if rq.class == Zip {
 		first = h.timeouts.Zip
 	}
+	idle := h.timeouts.Idle
+	if rq.segment {
+		first, idle = min(first, rq.patience), min(idle, segmentIdle)
+	}
 	ctx, cancel := context.WithCancelCause(WithDialLimit(ctx))
 	timer := time.AfterFunc(first, func() { cancel(&hung{"no answer", first}) })
 	stop := func() { timer.Stop(); cancel(nil) }
@@ -47,7 +52,7 @@ func (h *site) do(ctx context.Context, rq *request) (*http.Response, error) {
 		return nil, h.explained(resp, err)
 	}
 	timer.Stop() // until the body is read
-	resp.Body = &movingBody{body: resp.Body, ctx: ctx, timer: timer, idle: h.timeouts.Idle, least: h.timeouts.MinSpeed, stop: stop}
+	resp.Body = &movingBody{body: resp.Body, ctx: ctx, timer: timer, idle: idle, least: h.timeouts.MinSpeed, stop: stop}
 	if hasType(resp, "text/html") {
 		resp.Body.Close()
 		return nil, &goproxy.Wrong{From: h.base, Reason: "an HTML page came, not a module file (a login page or a captive portal?)", HTML: true}
@@ -56,6 +61,9 @@ func (h *site) do(ctx context.Context, rq *request) (*http.Response, error) {
 }
 
 func (h *site) newRequest(ctx context.Context, rq *request) (*http.Request, error) {
+	if rq.apart {
+		ctx = context.WithValue(ctx, apartKey{}, true)
+	}
 	req, err := http.NewRequestWithContext(ctx, rq.method, h.base+"/"+escapeURL(rq.name), nil)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", h.base, err)
@@ -65,7 +73,11 @@ func (h *site) newRequest(ctx context.Context, rq *request) (*http.Request, erro
 		req.Header.Set("Accept-Encoding", "identity") // or its length is lost
 	}
 	if rq.from > 0 {
-		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", rq.from))
+		last := ""
+		if rq.to > 0 {
+			last = strconv.FormatInt(rq.to-1, 10)
+		}
+		req.Header.Set("Range", fmt.Sprintf("bytes=%d-%s", rq.from, last))
 		if rq.etag != "" {
 			req.Header.Set("If-Range", rq.etag)
 		}
@@ -84,9 +96,12 @@ func (h *site) refusal(resp *http.Response, rq *request) error {
 	case resp.StatusCode != http.StatusPartialContent || rq.from == 0:
 		return errStatus
 	}
-	want := fmt.Sprintf("bytes %d-%d/%d", rq.from, rq.size-1, rq.size)
+	want := fmt.Sprintf("bytes %d-%d/%d", rq.from, cmp.Or(rq.to, rq.size)-1, rq.size)
 	if got := resp.Header.Get("Content-Range"); got != want {
 		return &changed{h.base, fmt.Sprintf("asked for %s it gave %q", want, got)}
+	}
+	if tag := strongTag(resp); rq.etag != "" && tag != "" && tag != rq.etag {
+		return &changed{h.base, fmt.Sprintf("asked for a part of %s it gave one of %s", rq.etag, tag)}
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 	"testing"
 
 	"golang.org/x/mod/module"
@@ -70,8 +71,9 @@ func plainFile(kind goproxy.Kind) goproxy.File { return file("example.com/plain"
 
 // A sink is a Sink in memory with the contract of a spool: sizes are checked while bytes arrive.
 type sink struct {
-	max   int64 // 0: no limit
-	size  int64 // as announced
+	mu    sync.Mutex // guards what WriteAt changes
+	max   int64      // 0: no limit
+	size  int64      // as announced
 	known bool
 	b     []byte
 
@@ -90,6 +92,8 @@ func (s *sink) SetSize(n int64) error {
 }
 
 func (s *sink) WriteAt(b []byte, off int64) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.write != nil {
 		if err := s.write(); err != nil {
 			return 0, err

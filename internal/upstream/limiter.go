@@ -87,6 +87,17 @@ func (l *limiter) hasten(turn chan struct{}) {
 	}
 }
 
+// spare takes a place where half of all are free and nobody waits: room stays for what clients wait for.
+func (l *limiter) spare() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.taken >= int(l.limit)/2 || len(l.queue) > 0 {
+		return false
+	}
+	l.taken++
+	return true
+}
+
 // leave takes turn out of its queue, or gives its place back.
 func (l *limiter) leave(turn chan struct{}) {
 	l.mu.Lock()

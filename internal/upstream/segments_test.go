@@ -1,0 +1,382 @@
+package upstream_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/modhaven/modhaven/internal/goproxy"
+	"github.com/modhaven/modhaven/internal/upstream"
+)
+
+// oneBuffer is what may be on its way on a stream that is ended before its end.
+const oneBuffer = 160 << 10
+
+// TestSegments: a large zip comes in several streams where one is slow and more are faster. The first goes on from where it is,
+// and nothing is asked for twice.
+func TestSegments(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFar()
+		took := farStage(t, unchecked, f).zip(t, 0)
+		if alone := 4 * time.Second; took > alone*3/10 {
+			t.Errorf("it took %v, one stream takes %v", took, alone)
+		}
+		if whole, parts, most, sent := f.seen(); whole != 1 || parts != 7 || most != 8 || sent > farSize+oneBuffer {
+			t.Errorf("%d requests for the whole and %d for parts, %d at once, %d bytes sent", whole, parts, most, sent)
+		}
+	})
+}
+
+// TestOneStream: where a second stream would be of no use, or is not wanted, none is asked for.
+func TestOneStream(t *testing.T) {
+	tests := []struct {
+		name string
+		o    goproxy.UpstreamOptions
+		set  func(*far)
+	}{
+		{"it is fast", unchecked, func(f *far) { f.each, f.all = 100*mb, 0 }},
+		{"switched off", goproxy.UpstreamOptions{Check: -1, Segments: 1}, func(*far) {}},
+		{"the upstream does not say that it knows ranges", unchecked, func(f *far) { f.mute = true }},
+		{"little is left", unchecked, func(f *far) { f.zip = f.zip[:2*mb] }},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFar()
+				test.set(f)
+				st := farStage(t, test.o, f)
+				s := &sink{}
+				if _, err := st.chain.Fetch(t.Context(), plainFile(goproxy.Zip), s); err != nil || len(s.b) != len(f.zip) {
+					t.Errorf("%v after %d bytes", err, len(s.b))
+				}
+				if whole, parts, _, _ := f.seen(); whole != 1 || parts != 0 {
+					t.Errorf("%d requests for the whole, %d for parts", whole, parts)
+				}
+			})
+		})
+	}
+}
+
+// TestNoMoreWithoutGain: where all streams together are no faster than one, there are no more than the first few, with one
+// that the upstream has not seen end, and for the next file there is one.
+func TestNoMoreWithoutGain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFar()
+		f.all = f.each
+		st := farStage(t, unchecked, f)
+		st.zip(t, 0)
+		if _, _, most, sent := f.seen(); most > 5 || sent > farSize+oneBuffer {
+			t.Errorf("%d streams at once, %d bytes", most, sent)
+		}
+		_, before, _, _ := f.seen()
+		st.zip(t, 0)
+		if _, parts, _, _ := f.seen(); parts != before {
+			t.Errorf("%d parts of the second file", parts-before)
+		}
+		time.Sleep(2 * time.Minute)
+		st.zip(t, 0)
+		if _, parts, _, _ := f.seen(); parts == before {
+			t.Error("it is never tried again")
+		}
+	})
+}
+
+// TestGainIsRemembered: the next file has all streams that were of use at once.
+func TestGainIsRemembered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFar()
+		st := farStage(t, unchecked, f)
+		first := st.zip(t, 0)
+		if second := st.zip(t, 0); second >= first {
+			t.Errorf("the second took %v, the first %v", second, first)
+		}
+	})
+}
+
+// TestRangesThatLie: where a part does not come as asked, the first stream goes on to the end as if nothing had been asked,
+// and no part is asked for with the next file.
+func TestRangesThatLie(t *testing.T) {
+	claim := func(w http.ResponseWriter, f *far, r *http.Request, format string, shift int) {
+		from, to := rangeOf(r.Header.Get("Range"), farSize)
+		w.Header().Set("Content-Range", fmt.Sprintf(format, from+shift, to-1+shift, farSize))
+		w.Header().Set("Content-Length", strconv.Itoa(to-from))
+		w.WriteHeader(http.StatusPartialContent)
+		f.pace(w, make([]byte, to-from))
+	}
+	tests := map[string]func(*far) func(int, http.ResponseWriter, *http.Request) bool{
+		"the whole": func(f *far) func(int, http.ResponseWriter, *http.Request) bool {
+			return func(_ int, w http.ResponseWriter, r *http.Request) bool {
+				f.send(1, w, r, "")
+				return true
+			}
+		},
+		"416": func(*far) func(int, http.ResponseWriter, *http.Request) bool {
+			return func(_ int, w http.ResponseWriter, r *http.Request) bool {
+				w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
+				return true
+			}
+		},
+		"another part": func(f *far) func(int, http.ResponseWriter, *http.Request) bool {
+			return func(_ int, w http.ResponseWriter, r *http.Request) bool {
+				claim(w, f, r, "bytes %d-%d/%d", 1)
+				return true
+			}
+		},
+		"another length": func(f *far) func(int, http.ResponseWriter, *http.Request) bool {
+			return func(_ int, w http.ResponseWriter, r *http.Request) bool {
+				claim(w, f, r, "bytes %d-%d/1%d", 0)
+				return true
+			}
+		},
+		"another ETag": func(f *far) func(int, http.ResponseWriter, *http.Request) bool {
+			return func(_ int, w http.ResponseWriter, r *http.Request) bool {
+				w.Header().Set("Etag", `"v2"`)
+				claim(w, f, r, "bytes %d-%d/%d", 0)
+				return true
+			}
+		},
+		"no Content-Range": func(f *far) func(int, http.ResponseWriter, *http.Request) bool {
+			return func(_ int, w http.ResponseWriter, r *http.Request) bool {
+				w.WriteHeader(http.StatusPartialContent)
+				f.pace(w, make([]byte, mb))
+				return true
+			}
+		},
+		"absence": func(*far) func(int, http.ResponseWriter, *http.Request) bool {
+			return func(_ int, w http.ResponseWriter, r *http.Request) bool {
+				w.WriteHeader(http.StatusNotFound)
+				return true
+			}
+		},
+		"too many requests": func(*far) func(int, http.ResponseWriter, *http.Request) bool {
+			return func(_ int, w http.ResponseWriter, r *http.Request) bool {
+				w.Header().Set("Retry-After", "7")
+				w.WriteHeader(http.StatusTooManyRequests)
+				return true
+			}
+		},
+	}
+	for name, odd := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFar()
+				f.odd = odd(f)
+				st := farStage(t, unchecked, f)
+				st.zip(t, 0)
+				whole, parts, most, sent := f.seen()
+				if whole != 1 || parts > 3 || most > 4 || sent > farSize+3*oneBuffer {
+					t.Errorf("%d requests for the whole and %d for parts, %d at once, %d bytes sent (%s)", whole, parts, most, sent, st.log.causes())
+				}
+				if s := st.chain.Status(); s.Upstreams[0].Classes[upstream.Zip].Failures != 0 {
+					t.Errorf("it counts against the upstream: %+v", s.Upstreams[0])
+				}
+			})
+		})
+	}
+}
+
+// TestPartsThatDoNotBelong: a part of another file that claims to be one of this never becomes part of a whole. The file is
+// asked for again, in one stream.
+func TestPartsThatDoNotBelong(t *testing.T) {
+	for name, tag := range map[string]string{"with the same ETag": `"v1"`, "without ETags": ""} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFar()
+				f.tag = tag
+				f.odd = func(n int, w http.ResponseWriter, r *http.Request) bool {
+					if n != 2 {
+						return false
+					}
+					from, to := rangeOf(r.Header.Get("Range"), farSize)
+					w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, to-1, farSize))
+					w.Header().Set("Content-Length", strconv.Itoa(to-from))
+					w.WriteHeader(http.StatusPartialContent)
+					f.pace(w, make([]byte, to-from))
+					return true
+				}
+				farStage(t, unchecked, f).zip(t, 1)
+				if whole, parts, _, _ := f.seen(); whole != 2 || parts != 7 {
+					t.Errorf("%d requests for the whole and %d for parts", whole, parts)
+				}
+			})
+		})
+	}
+}
+
+// TestCutSegments: each stream goes on by itself where it broke off, and nothing that is there comes again. The upstream is not
+// to blame.
+func TestCutSegments(t *testing.T) {
+	for name, cut := range map[string]func(n, size int) int{
+		"each once":            func(n, size int) int { return map[bool]int{true: size / 3}[n <= 8] },
+		"each every 1.5 MB":    func(int, int) int { return 3 * mb / 2 },
+		"the first stream":     func(n, _ int) int { return map[bool]int{true: 2 * mb}[n == 1] },
+		"before a single byte": func(n, _ int) int { return map[bool]int{true: 1}[n > 1 && n < 5] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFar()
+				f.cut = cut
+				st := farStage(t, unchecked, f)
+				st.zip(t, 0)
+				whole, _, most, sent := f.seen()
+				if whole != 1 || most < 4 || sent > farSize+oneBuffer {
+					t.Errorf("%d requests for the whole, %d at once, %d bytes sent (%s)", whole, most, sent, st.log.causes())
+				}
+				if s := st.chain.Status(); s.Upstreams[0].Classes[upstream.Zip].Failures > 0 {
+					t.Errorf("it counts against the upstream: %+v", s.Upstreams[0])
+				}
+			})
+		})
+	}
+}
+
+// TestHungSegment: what hangs is asked for again while the others go on.
+func TestHungSegment(t *testing.T) {
+	for name, after := range map[string]int{"without an answer": -1, "in the middle": mb} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFar()
+				f.odd = func(n int, w http.ResponseWriter, r *http.Request) bool {
+					if n != 2 {
+						return false
+					}
+					if after > 0 {
+						from, to := rangeOf(r.Header.Get("Range"), farSize)
+						w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, to-1, farSize))
+						w.Header().Set("Content-Length", strconv.Itoa(to-from))
+						w.WriteHeader(http.StatusPartialContent)
+						f.pace(w, f.zip[from:from+after])
+					}
+					<-r.Context().Done()
+					return true
+				}
+				st := farStage(t, unchecked, f)
+				if took := st.zip(t, 0); took > 5*time.Second {
+					t.Errorf("it took %v", took)
+				}
+				whole, _, _, sent := f.seen()
+				if whole != 1 || sent > farSize+oneBuffer || st.log.count("segment")["timeout"] != 1 {
+					t.Errorf("%d requests for the whole, %d bytes sent (%s)", whole, sent, st.log.causes())
+				}
+			})
+		})
+	}
+}
+
+// TestSegmentsFailOver: when an upstream dies with all its streams, what is there stays, and another one brings the rest, in
+// several streams too.
+func TestSegmentsFailOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := newFar(), newFar()
+		dead := func() bool { _, _, _, sent := a.seen(); return sent > 12*mb }
+		a.dead, b.tag = dead, `"of b"`
+		st := farStage(t, unchecked, a, b)
+		st.zip(t, 0)
+		_, _, _, first := a.seen()
+		whole, parts, _, second := b.seen()
+		if whole != 0 || parts < 2 || first+second > farSize+5*oneBuffer {
+			t.Errorf("of the second one %d times the whole and %d parts; %d and %d bytes were sent (%s)", whole, parts, first, second, st.log.causes())
+		}
+	})
+}
+
+// TestSegmentsAndTheSink: where the sink takes no more, all streams end, and the sink's own error is the answer.
+func TestSegmentsAndTheSink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFar()
+		st := farStage(t, unchecked, f)
+		full := errors.New("the disk is full")
+		s := &sink{}
+		s.write = func() error {
+			if len(s.b) > 20*mb {
+				return full
+			}
+			return nil
+		}
+		if _, err := st.chain.Fetch(t.Context(), plainFile(goproxy.Zip), s); !errors.Is(err, full) {
+			t.Errorf("got %v", err)
+		}
+		st.quiet(t)
+	})
+}
+
+// TestSegmentsEnd: when nobody wants the file any more, no stream goes on and no connection is open but idle ones.
+func TestSegmentsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFar()
+		st := farStage(t, unchecked, f)
+		ctx, cancel := context.WithTimeout(t.Context(), 800*time.Millisecond)
+		defer cancel()
+		if _, err := st.chain.Fetch(ctx, plainFile(goproxy.Zip), &sink{}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+		if _, parts, _, _ := f.seen(); parts == 0 {
+			t.Error("there were no segments")
+		}
+		st.quiet(t)
+	})
+}
+
+// quiet wants nothing to be under way a second later.
+func (st *stage) quiet(t *testing.T) {
+	t.Helper()
+	time.Sleep(time.Second)
+	synctest.Wait()
+	if s := st.chain.Status(); s.Upstreams[0].InFlight != 0 {
+		t.Errorf("%d requests are under way", s.Upstreams[0].InFlight)
+	}
+	st.tr.CloseIdleConnections()
+	synctest.Wait()
+	if open, _ := st.open(); open != 0 {
+		t.Errorf("%d connections are open", open)
+	}
+}
+
+// TestSegmentsLeaveRoom: what clients wait for does not wait behind segments.
+func TestSegmentsLeaveRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFar()
+		st := farStage(t, goproxy.UpstreamOptions{Check: -1, Concurrency: 6}, f)
+		var wg sync.WaitGroup
+		for range 2 {
+			wg.Go(func() { st.zip(t, 0) })
+		}
+		time.Sleep(600 * time.Millisecond)
+		for range 20 {
+			if s := st.chain.Status().Upstreams[0]; s.InFlight > 4 || s.Waiting != 0 {
+				t.Errorf("%d requests under way, %d wait", s.InFlight, s.Waiting)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		wg.Wait()
+		if n := st.log.count("segment"); n["well"] == 0 {
+			t.Errorf("there were no segments (%s)", st.log.causes())
+		}
+	})
+}
+
+// TestFrontFirst: the parts come in the order of the file, so that its readers go on.
+func TestFrontFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFar()
+		st := farStage(t, unchecked, f)
+		st.zip(t, 0)
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		var from []int
+		for _, rg := range f.ranges[1:] {
+			at, _ := rangeOf(rg, farSize)
+			from = append(from, at)
+		}
+		if first, later := slices.Max(from[:3]), slices.Min(from[3:]); first > later {
+			t.Errorf("asked for parts at %v", from)
+		}
+	})
+}
