@@ -43,7 +43,8 @@ type far struct {
 
 const (
 	mb      = 1_000_000
-	farSize = 40 * mb
+	farSize = 12 * mb
+	farEach = 3 * mb // bytes a second
 )
 
 // farZip is a zip without repetitions: bytes at the wrong place are other bytes.
@@ -56,9 +57,9 @@ func farZip() []byte {
 
 var theFarZip = sync.OnceValue(farZip)
 
-// newFar is an upstream 150 ms away with 10 MB/s for each stream and 100 MB/s for all.
+// newFar is an upstream 150 ms away that gives ten streams ten times what it gives one.
 func newFar() *far {
-	return &far{zip: theFarZip(), tag: `"v1"`, rtt: 150 * time.Millisecond, each: 10 * mb, all: 100 * mb}
+	return &far{zip: theFarZip(), tag: `"v1"`, rtt: 150 * time.Millisecond, each: farEach, all: 10 * farEach}
 }
 
 func (f *far) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -127,7 +128,7 @@ func rangeOf(rg string, size int) (from, to int) {
 
 // pace sends b no faster than it may.
 func (f *far) pace(w http.ResponseWriter, b []byte) {
-	const chunk = 32 << 10
+	const chunk = 64 << 10
 	for len(b) > 0 {
 		n := min(len(b), chunk)
 		time.Sleep(time.Duration(n) * time.Second / time.Duration(f.each))

@@ -85,6 +85,7 @@ type sink struct {
 
 func (s *sink) SetSize(n int64) error {
 	s.size, s.known = n, true
+	s.b = make([]byte, 0, min(n, 64<<20))
 	if s.max > 0 && n > s.max {
 		return &goproxy.Wrong{Reason: fmt.Sprintf("%d bytes are too many", n)}
 	}

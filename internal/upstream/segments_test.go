@@ -25,10 +25,10 @@ func TestSegments(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFar()
 		took := farStage(t, unchecked, f).zip(t, 0)
-		if alone := 4 * time.Second; took > alone*3/10 {
+		if alone := farSize / farEach * time.Second; took > alone*35/100 {
 			t.Errorf("it took %v, one stream takes %v", took, alone)
 		}
-		if whole, parts, most, sent := f.seen(); whole != 1 || parts != 7 || most != 8 || sent > farSize+oneBuffer {
+		if whole, parts, most, sent := f.seen(); whole != 1 || parts < 6 || most != parts+1 || most > 8 || sent > farSize+oneBuffer {
 			t.Errorf("%d requests for the whole and %d for parts, %d at once, %d bytes sent", whole, parts, most, sent)
 		}
 	})
@@ -41,7 +41,7 @@ func TestOneStream(t *testing.T) {
 		o    goproxy.UpstreamOptions
 		set  func(*far)
 	}{
-		{"it is fast", unchecked, func(f *far) { f.each, f.all = 100*mb, 0 }},
+		{"it is fast", unchecked, func(f *far) { f.each, f.all = 10*farEach, 0 }},
 		{"switched off", goproxy.UpstreamOptions{Check: -1, Segments: 1}, func(*far) {}},
 		{"the upstream does not say that it knows ranges", unchecked, func(f *far) { f.mute = true }},
 		{"little is left", unchecked, func(f *far) { f.zip = f.zip[:2*mb] }},
@@ -145,7 +145,7 @@ func TestRangesThatLie(t *testing.T) {
 		"no Content-Range": func(f *far) func(int, http.ResponseWriter, *http.Request) bool {
 			return func(_ int, w http.ResponseWriter, r *http.Request) bool {
 				w.WriteHeader(http.StatusPartialContent)
-				f.pace(w, make([]byte, mb))
+				f.pace(w, make([]byte, mb/4))
 				return true
 			}
 		},
@@ -202,7 +202,7 @@ func TestPartsThatDoNotBelong(t *testing.T) {
 					return true
 				}
 				farStage(t, unchecked, f).zip(t, 1)
-				if whole, parts, _, _ := f.seen(); whole != 2 || parts != 7 {
+				if whole, parts, _, _ := f.seen(); whole != 2 || parts > 7 {
 					t.Errorf("%d requests for the whole and %d for parts", whole, parts)
 				}
 			})
@@ -215,8 +215,8 @@ func TestPartsThatDoNotBelong(t *testing.T) {
 func TestCutSegments(t *testing.T) {
 	for name, cut := range map[string]func(n, size int) int{
 		"each once":            func(n, size int) int { return map[bool]int{true: size / 3}[n <= 8] },
-		"each every 1.5 MB":    func(int, int) int { return 3 * mb / 2 },
-		"the first stream":     func(n, _ int) int { return map[bool]int{true: 2 * mb}[n == 1] },
+		"each every 0.5 MB":    func(int, int) int { return mb / 2 },
+		"the first stream":     func(n, _ int) int { return map[bool]int{true: mb / 2}[n == 1] },
 		"before a single byte": func(n, _ int) int { return map[bool]int{true: 1}[n > 1 && n < 5] },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -239,7 +239,7 @@ func TestCutSegments(t *testing.T) {
 
 // TestHungSegment: what hangs is asked for again while the others go on.
 func TestHungSegment(t *testing.T) {
-	for name, after := range map[string]int{"without an answer": -1, "in the middle": mb} {
+	for name, after := range map[string]int{"without an answer": -1, "in the middle": mb / 2} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFar()
@@ -275,7 +275,7 @@ func TestHungSegment(t *testing.T) {
 func TestSegmentsFailOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := newFar(), newFar()
-		dead := func() bool { _, _, _, sent := a.seen(); return sent > 12*mb }
+		dead := func() bool { _, _, _, sent := a.seen(); return sent > 4*mb }
 		a.dead, b.tag = dead, `"of b"`
 		st := farStage(t, unchecked, a, b)
 		st.zip(t, 0)
@@ -295,7 +295,7 @@ func TestSegmentsAndTheSink(t *testing.T) {
 		full := errors.New("the disk is full")
 		s := &sink{}
 		s.write = func() error {
-			if len(s.b) > 20*mb {
+			if len(s.b) > 6*mb {
 				return full
 			}
 			return nil
