@@ -1,6 +1,7 @@
 package upstream_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -379,4 +380,90 @@ func TestFrontFirst(t *testing.T) {
 			t.Errorf("asked for parts at %v", from)
 		}
 	})
+}
+
+// TestSegmentsOverRedirects: each segment asks the upstream itself, which may send it elsewhere than the others.
+func TestSegmentsOverRedirects(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFar()
+		var mu sync.Mutex
+		signed := map[string]bool{}
+		st := play(t, 0, "|", unchecked, plays(func(w http.ResponseWriter, r *http.Request) {
+			mu.Lock()
+			sig := strconv.Itoa(len(signed))
+			signed[sig] = true
+			mu.Unlock()
+			http.Redirect(w, r, "http://storage.test/zip?sig="+sig, http.StatusFound)
+		}))
+		st.serve("storage.test", func(w http.ResponseWriter, r *http.Request) {
+			sig := r.URL.Query().Get("sig")
+			mu.Lock()
+			good := signed[sig]
+			signed[sig] = false // it is good for once
+			mu.Unlock()
+			if !good {
+				w.WriteHeader(http.StatusForbidden)
+				return
+			}
+			f.ServeHTTP(w, r)
+		})
+		st.zip(t, 0)
+		if whole, parts, _, sent := f.seen(); whole != 1 || parts < 6 || sent > farSize+oneBuffer {
+			t.Errorf("%d requests for the whole and %d for parts, %d bytes sent", whole, parts, sent)
+		}
+	})
+}
+
+// TestSegmentsAndHTTP2: an upstream that speaks HTTP/2 gives each segment a connection of HTTP/1.1.
+func TestSegmentsAndHTTP2(t *testing.T) {
+	a := newAuthority(t)
+	want := theFarZip()
+	var mu sync.Mutex
+	protos, remotes := map[string]int{}, map[string]bool{}
+	asked := make(chan struct{}) // a segment
+	once := sync.OnceFunc(func() { close(asked) })
+	srv := serveTLS(t, a.server(t, false), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		protos[r.Proto]++
+		if r.Header.Get("Range") != "" {
+			remotes[r.RemoteAddr] = true
+		}
+		mu.Unlock()
+		if r.Header.Get("Range") != "" {
+			once()
+			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(want))
+			return
+		}
+		w.Header().Set("Accept-Ranges", "bytes")
+		w.Header().Set("Content-Length", strconv.Itoa(len(want)))
+		slowUntil(w, want, asked)
+	}))
+	p := newPool(t, upstream.PoolOptions{})
+	u := add(t, p, "https://"+upTest(srv.Listener.Addr()), transport(t, goproxy.UpstreamOptions{CA: a.file}), unchecked)
+	s := &sink{}
+	_, err := p.Chain([]upstream.Entry{{Upstream: u}}, upstream.ChainOptions{}).Fetch(t.Context(), plainFile(goproxy.Zip), s)
+	if err != nil || !bytes.Equal(s.b, want) {
+		t.Errorf("%v, the bytes are right: %t", err, bytes.Equal(s.b, want))
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if protos["HTTP/2.0"] != 1 || protos["HTTP/1.1"] < 3 || len(remotes) < 3 {
+		t.Errorf("requests %v, segments on %d connections", protos, len(remotes))
+	}
+}
+
+// slowUntil writes b slowly until fast is closed.
+func slowUntil(w http.ResponseWriter, b []byte, fast <-chan struct{}) {
+	for len(b) > 0 {
+		n := min(len(b), 16<<10)
+		if _, err := w.Write(b[:n]); err != nil {
+			return
+		}
+		w.(http.Flusher).Flush()
+		b = b[n:]
+		select {
+		case <-fast:
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
 }
