@@ -30,6 +30,8 @@ type far struct {
 	odd func(n int, w http.ResponseWriter, r *http.Request) bool
 	// cut returns after how many bytes an answer breaks off; 0: never. n counts all requests.
 	cut func(n int, size int) int
+	// hang returns after how many bytes an answer stands still; 0: never.
+	hang func(n int) int
 	// dead, where set, says that all streams break off and no more begin.
 	dead func() bool
 
@@ -111,6 +113,13 @@ func (f *far) send(n int, w http.ResponseWriter, r *http.Request, rg string) {
 		if at := f.cut(n, len(b)); at > 0 && at < len(b) {
 			f.pace(w, b[:at])
 			panic(http.ErrAbortHandler)
+		}
+	}
+	if f.hang != nil {
+		if at := f.hang(n); at > 0 && at < len(b) {
+			f.pace(w, b[:at])
+			<-r.Context().Done()
+			return
 		}
 	}
 	f.pace(w, b)

@@ -271,6 +271,7 @@ func (t *transfer) pour(p *part, rep *reply) error {
 				return trouble
 			}
 		}
+		t.hasten(rep)
 		switch {
 		case full && (err != nil || p.end < rep.to): // else the stream is read to its end, so that its connection is used again
 			return nil
@@ -279,6 +280,15 @@ func (t *transfer) pour(p *part, rep *reply) error {
 		case err != nil:
 			return t.brokeOff(p, rep, err)
 		}
+	}
+}
+
+// hasten has a stream that hangs given up as soon as a segment, where there are such: the file waits for it alone.
+func (t *transfer) hasten(rep *reply) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if body, ok := rep.stream.(*movingBody); ok && t.several {
+		body.idle = min(body.idle, segmentIdle)
 	}
 }
 

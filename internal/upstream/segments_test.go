@@ -271,6 +271,21 @@ func TestHungSegment(t *testing.T) {
 	}
 }
 
+// TestHungFront: when the first stream hangs it is taken up as soon as a segment, though alone it would be waited for longer.
+func TestHungFront(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFar()
+		f.hang = func(n int) int { return map[bool]int{true: 2 * mb}[n == 1] }
+		st := farStage(t, unchecked, f)
+		if took := st.zip(t, 0); took > 5*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		if whole, _, _, sent := f.seen(); whole != 1 || sent > farSize+oneBuffer || st.log.count("first")["timeout"] != 1 {
+			t.Errorf("%d requests for the whole, %d bytes sent (%s)", whole, sent, st.log.causes())
+		}
+	})
+}
+
 // TestSegmentsFailOver: when an upstream dies with all its streams, what is there stays, and another one brings the rest, in
 // several streams too.
 func TestSegmentsFailOver(t *testing.T) {
