@@ -27,9 +27,8 @@ func (h *site) do(ctx context.Context, rq *request) (*http.Response, error) {
 	if rq.class == Zip {
 		first = h.timeouts.Zip
 	}
-	idle := h.timeouts.Idle
 	if rq.segment {
-		first, idle = min(first, rq.patience), min(idle, segmentIdle)
+		first = min(first, rq.patience)
 	}
 	ctx, cancel := context.WithCancelCause(WithDialLimit(ctx))
 	timer := time.AfterFunc(first, func() { cancel(&hung{"no answer", first}) })
@@ -52,7 +51,7 @@ func (h *site) do(ctx context.Context, rq *request) (*http.Response, error) {
 		return nil, h.explained(resp, err)
 	}
 	timer.Stop() // until the body is read
-	resp.Body = &movingBody{body: resp.Body, ctx: ctx, timer: timer, idle: idle, least: h.timeouts.MinSpeed, stop: stop}
+	resp.Body = &movingBody{body: resp.Body, ctx: ctx, timer: timer, idle: h.timeouts.Idle, least: h.timeouts.MinSpeed, stop: stop}
 	if hasType(resp, "text/html") {
 		resp.Body.Close()
 		return nil, &goproxy.Wrong{From: h.base, Reason: "an HTML page came, not a module file (a login page or a captive portal?)", HTML: true}

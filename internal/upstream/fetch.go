@@ -260,6 +260,7 @@ func (t *transfer) write(u *Upstream, p *part, b []byte) (full bool, err error) 
 func (t *transfer) pour(p *part, rep *reply) error {
 	buf := make([]byte, copyBuffer(rep.to-rep.from))
 	for full := false; ; {
+		t.hasten(rep)
 		n, err := readChunk(rep.stream, buf, int(max(1, 2-p.pos)))
 		if p.pos == 0 && n > 0 && !strings.HasPrefix(string(buf[:min(n, 2)]), "PK") {
 			html := hasType(rep.page, "text/html") || goproxy.IsHTML(buf[:n])
@@ -271,7 +272,6 @@ func (t *transfer) pour(p *part, rep *reply) error {
 				return trouble
 			}
 		}
-		t.hasten(rep)
 		switch {
 		case full && (err != nil || p.end < rep.to): // else the stream is read to its end, so that its connection is used again
 			return nil
@@ -283,7 +283,7 @@ func (t *transfer) pour(p *part, rep *reply) error {
 	}
 }
 
-// hasten has a stream that hangs given up as soon as a segment, where there are such: the file waits for it alone.
+// hasten has a stream that hangs given up soon, where there are others: a file waits for all of them.
 func (t *transfer) hasten(rep *reply) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -80,7 +80,7 @@ type sink struct {
 	resets int
 	checks []string
 	check  func(from string, b []byte) error // nil accepts all
-	write  func() error                      // asked before each write, where set
+	write  func(off int64) error             // asked before each write, where set
 }
 
 func (s *sink) SetSize(n int64) error {
@@ -96,7 +96,7 @@ func (s *sink) WriteAt(b []byte, off int64) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.write != nil {
-		if err := s.write(); err != nil {
+		if err := s.write(off); err != nil {
 			return 0, err
 		}
 	}

@@ -35,6 +35,18 @@ func TestSegments(t *testing.T) {
 	})
 }
 
+// TestFewSegments: as many streams as may be bring parts to the end, also when the first has brought its own.
+func TestFewSegments(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFar()
+		f.each = mb
+		took := farStage(t, goproxy.UpstreamOptions{Check: -1, Segments: 2}, f).zip(t, 0)
+		if _, parts, most, _ := f.seen(); took > 7500*time.Millisecond || most > 3 || parts < 5 { // one of three has ended
+			t.Errorf("it took %v in %d parts, %d at once", took, parts, most)
+		}
+	})
+}
+
 // TestOneStream: where a second stream would be of no use, or is not wanted, none is asked for.
 func TestOneStream(t *testing.T) {
 	tests := []struct {
@@ -309,15 +321,14 @@ func TestSegmentsAndTheSink(t *testing.T) {
 		f := newFar()
 		st := farStage(t, unchecked, f)
 		full := errors.New("the disk is full")
-		s := &sink{}
-		s.write = func() error {
-			if len(s.b) > 6*mb {
+		s := &sink{write: func(off int64) error {
+			if off > 6*mb { // far from where the first stream is
 				return full
 			}
 			return nil
-		}
-		if _, err := st.chain.Fetch(t.Context(), plainFile(goproxy.Zip), s); !errors.Is(err, full) {
-			t.Errorf("got %v", err)
+		}}
+		if _, err := st.chain.Fetch(t.Context(), plainFile(goproxy.Zip), s); !errors.Is(err, full) || len(st.log.count("resume")) > 0 {
+			t.Errorf("got %v (%s)", err, st.log.causes())
 		}
 		st.quiet(t)
 	})
@@ -374,6 +385,25 @@ func TestSegmentsLeaveRoom(t *testing.T) {
 		wg.Wait()
 		if n := st.log.count("segment"); n["well"] == 0 {
 			t.Errorf("there were no segments (%s)", st.log.causes())
+		}
+	})
+}
+
+// TestSegmentsGiveUp: what segments began no more is brought in one piece.
+func TestSegmentsGiveUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFar()
+		f.odd = func(n int, w http.ResponseWriter, r *http.Request) bool {
+			if n < 4 || n > 6 { // the second wave
+				return false
+			}
+			w.WriteHeader(http.StatusTooManyRequests)
+			return true
+		}
+		st := farStage(t, unchecked, f)
+		st.zip(t, 0)
+		if n := st.log.count("resume"); n["well"] != 1 || len(n) != 1 {
+			t.Errorf("the rest came in %v (%s)", n, st.log.causes())
 		}
 	})
 }

@@ -15,7 +15,7 @@ const (
 	segment = "segment" // the cause of attempts
 	// segmentTries is how often a segment is asked for that brings nothing.
 	segmentTries = 3
-	// segmentIdle is how long a segment may say nothing: its place is easily taken.
+	// segmentIdle is how long one of several streams may say nothing: its place is easily taken.
 	segmentIdle = 3 * time.Second
 )
 
