@@ -20,7 +20,7 @@ const (
 
 // A pace is how fast a file comes while as many streams bring it.
 type pace struct {
-	since   time.Time
+	since   time.Time // zero until something comes
 	came    int64
 	writing time.Duration // by all streams: that long they did not wait for the upstream
 
@@ -28,8 +28,18 @@ type pace struct {
 	fewer  int     // streams then
 }
 
-// restart begins another measurement.
-func (p *pace) restart(now time.Time) { p.since, p.came, p.writing = now, 0, 0 }
+// restart begins another measurement, at since or, where that is zero, with what comes next.
+func (p *pace) restart(since time.Time) { p.since, p.came, p.writing = since, 0, 0 }
+
+// add notes n bytes. The first ones begin a measurement and say nothing: nobody knows since when they were on their way.
+func (p *pace) add(now time.Time, n int, writing time.Duration) {
+	if p.since.IsZero() {
+		p.since = now
+		return
+	}
+	p.came += int64(n)
+	p.writing += writing
+}
 
 // rate returns bytes a second, 0 while it is too early to tell.
 func (p *pace) rate(now time.Time, streams int) float64 {
@@ -42,9 +52,9 @@ func (p *pace) rate(now time.Time, streams int) float64 {
 }
 
 // step notes that there will be more than n streams, which bring rate.
-func (p *pace) step(now time.Time, rate float64, n int) {
+func (p *pace) step(rate float64, n int) {
 	p.before, p.fewer = rate, n
-	p.restart(now)
+	p.restart(time.Time{})
 }
 
 // gained reports whether n streams bring at least half of what n times one could bring more than the fewer before.

@@ -110,8 +110,13 @@ func TestPaceGains(t *testing.T) {
 	if r := p.rate(at(100), 1); r != 1_000_000 {
 		t.Errorf("%v where all of the time was spent writing", r)
 	}
-	p.step(at(200), 10_000, 1)
-	if p.rate(at(250), 4) != 0 || p.gained(24_000, 4) || !p.gained(25_000, 4) {
+	p.step(10_000, 1)
+	p.add(at(200), 1_000_000, time.Hour) // with which it begins
+	p.add(at(250), 1000, 0)
+	if r := p.rate(at(300), 4); r != 10_000 {
+		t.Errorf("%v after 100 ms", r)
+	}
+	if p.rate(at(299), 4) != 0 || p.gained(24_000, 4) || !p.gained(25_000, 4) {
 		t.Error("four streams gain at 2.5 times what one brings, no sooner")
 	}
 }

@@ -42,7 +42,7 @@ func TestFewSegments(t *testing.T) {
 		f.each = mb
 		took := farStage(t, goproxy.UpstreamOptions{Check: -1, Segments: 2}, f).zip(t, 0)
 		if _, parts, most, _ := f.seen(); took > 7500*time.Millisecond || most > 3 || parts < 5 { // one of three has ended
-			t.Errorf("it took %v in %d parts, %d at once", took, parts, most)
+			t.Errorf("it took %v in %d parts, %d at once: %v", took, parts, most, f.ranges)
 		}
 	})
 }

@@ -113,19 +113,17 @@ func (t *transfer) flows(until int64) {
 	defer t.mu.Unlock()
 	t.until = until
 	if t.spread != nil {
-		t.spread.pace.restart(time.Now())
+		t.spread.pace.restart(time.Time{})
 	}
 }
 
 // came notes n bytes, and opens more streams where these will be long. The caller holds the transfer's mu.
 func (s *spread) came(n int, writing time.Duration) {
 	now := time.Now()
-	s.pace.came += int64(n)
-	s.pace.writing += writing
 	if s.silent > 0 {
-		s.pace.restart(now)
 		return
 	}
+	s.pace.add(now, n, writing)
 	have := s.streams()
 	rate := s.pace.rate(now, have)
 	if rate == 0 || s.closed {
@@ -133,11 +131,11 @@ func (s *spread) came(n int, writing time.Duration) {
 	}
 	switch {
 	case !s.opened:
-		s.more(now, rate, s.leap)
+		s.more(rate, s.leap)
 	case have <= s.pace.fewer:
 	case s.pace.gained(rate, have):
 		s.proven = max(s.proven, have)
-		s.more(now, rate, have*firstStreams)
+		s.more(rate, have*firstStreams)
 	default:
 		s.flowed += now.Sub(s.pace.since)
 	}
@@ -146,7 +144,7 @@ func (s *spread) came(n int, writing time.Duration) {
 
 // more opens streams up to so many, if what is left takes long at that rate and there are parts for them. The caller
 // holds the transfer's mu.
-func (s *spread) more(now time.Time, rate float64, up int) {
+func (s *spread) more(rate float64, up int) {
 	have := s.streams()
 	each, left := rate/float64(have), s.t.parts.left()
 	want := min(enough(each, left), s.most)
@@ -157,7 +155,7 @@ func (s *spread) more(now time.Time, rate float64, up int) {
 		s.divide(each, want)
 	}
 	if n := min(s.most, up, have+s.t.parts.free()); n > have {
-		s.pace.step(now, rate, have)
+		s.pace.step(rate, have)
 		s.flowed = 0
 		for range n - have {
 			s.open()
@@ -259,7 +257,7 @@ func (w *worker) heard() {
 	if !w.hears {
 		w.hears = true
 		w.silent--
-		w.pace.restart(time.Now())
+		w.pace.restart(time.Time{})
 	}
 }
 
