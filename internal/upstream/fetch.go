@@ -274,7 +274,7 @@ func (t *transfer) pour(p *part, rep *reply) error {
 		}
 		switch {
 		case full && (err != nil || p.end < rep.to): // else the stream is read to its end, so that its connection is used again
-			return nil
+			return nil //nolint:nilerr // all that was wanted is there
 		case err == io.EOF: //nolint:errorlint // trouble may wrap io.EOF, and is not the end
 			return t.ended(p, rep)
 		case err != nil:
