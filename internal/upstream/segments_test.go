@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -385,6 +386,37 @@ func TestSegmentsLeaveRoom(t *testing.T) {
 		wg.Wait()
 		if n := st.log.count("segment"); n["well"] == 0 {
 			t.Errorf("there were no segments (%s)", st.log.causes())
+		}
+	})
+}
+
+// TestSegmentsWaitForRoom: where an upstream has too much to do for segments they come once that is over.
+func TestSegmentsWaitForRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFar()
+		free := make(chan struct{})
+		st := play(t, 0, "|", goproxy.UpstreamOptions{Check: -1, Concurrency: 8}, plays(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, ".zip") {
+				f.ServeHTTP(w, r)
+				return
+			}
+			<-free
+			has(w, r)
+		}))
+		for range 3 {
+			go func() { _ = st.list(t.Context()) }()
+		}
+		go func() {
+			time.Sleep(time.Second)
+			_, parts, _, _ := f.seen()
+			if parts > 0 {
+				t.Errorf("%d segments beside four requests of eight", parts)
+			}
+			close(free)
+		}()
+		st.zip(t, 0)
+		if _, parts, _, _ := f.seen(); parts == 0 {
+			t.Error("there were no segments")
 		}
 	})
 }

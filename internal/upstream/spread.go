@@ -145,16 +145,16 @@ func (s *spread) came(n int, writing time.Duration) {
 // more opens streams up to so many, if what is left takes long at that rate and there are parts for them. The caller
 // holds the transfer's mu.
 func (s *spread) more(rate float64, up int) {
-	have := s.streams()
+	have, room := s.streams(), s.u.limiter.room()
 	each, left := rate/float64(have), s.t.parts.left()
 	want := min(enough(each, left), s.most)
-	if want <= have {
+	if want <= have || room == 0 {
 		return
 	}
 	if !s.opened {
 		s.divide(each, want)
 	}
-	if n := min(s.most, up, have+s.t.parts.free()); n > have {
+	if n := min(s.most, up, have+room, have+s.t.parts.free()); n > have {
 		s.pace.step(rate, have)
 		s.flowed = 0
 		for range n - have {
