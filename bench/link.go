@@ -3,6 +3,7 @@ package main
 import (
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -12,11 +13,19 @@ import (
 // of a connection is read RTT after the connection was made: the handshake. So the first
 // answer on a connection comes after two RTT and any other after one. Bytes leave at
 // no more than Conn bytes a second on each connection and Total on all together, with
-// bursts of linkBurst. There is no slow start and no loss.
+// bursts of linkBurst. There is no slow start and no loss but that of Cuts.
 type link struct {
 	RTT         time.Duration
 	Conn, Total int // bytes a second; 0 is no limit
+
+	// Cuts is the share of connections that are reset, each somewhere in its first cutWithin bytes. Which, and where, is
+	// drawn from Seed and the number of the connection.
+	Cuts float64
+	Seed uint64
 }
+
+// cutWithin is less than most connections bring of a large file, so that a cut hits.
+const cutWithin = 4 << 20
 
 const (
 	linkBurst  = 4 * time.Millisecond // what the pacing may catch up after a late wake
@@ -54,6 +63,8 @@ type linkListener struct {
 	next  net.Listener
 	link  link
 	total *pacer
+	conns atomic.Int64
+	wrote atomic.Int64 // bytes, on all connections
 }
 
 func newLinkListener(next net.Listener, l link) *linkListener {
@@ -65,7 +76,12 @@ func (l *linkListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newLinkConn(c, l.link, l.total), nil
+	k := newLinkConn(c, l.link, l.total)
+	k.wrote = &l.wrote
+	if rng := (key{l.link.Seed, 0, "connection", int(l.conns.Add(1))}).rng(); rng.Float64() < l.link.Cuts {
+		k.cut.Store(1 + rng.Int64N(cutWithin))
+	}
+	return k, nil
 }
 
 func (l *linkListener) Close() error   { return l.next.Close() }
@@ -79,6 +95,8 @@ type linkConn struct {
 	conn, total *pacer
 	open        time.Time     // when the first request may be read
 	drained     chan struct{} // closed when the sender has ended
+	wrote       *atomic.Int64 // nil: not counted
+	cut         atomic.Int64  // bytes until it is reset; 0: never
 
 	mu     sync.Mutex
 	wake   sync.Cond
@@ -133,6 +151,9 @@ func (k *linkConn) Write(b []byte) (int, error) {
 	k.queue = append(k.queue, parcel{append([]byte(nil), b...), time.Now().Add(k.link.RTT), k.mark})
 	k.mark = nil
 	k.size += len(b)
+	if k.wrote != nil {
+		k.wrote.Add(int64(len(b)))
+	}
 	k.wake.Broadcast()
 	return len(b), nil
 }
@@ -181,6 +202,13 @@ func (k *linkConn) deliver(p parcel) error {
 		if p.sent != nil {
 			p.sent(time.Now())
 			p.sent = nil
+		}
+		if left := k.cut.Load(); left > 0 {
+			if n = min(n, int(left)); left == int64(n) {
+				reset(k.next)
+				return net.ErrClosed
+			}
+			k.cut.Store(left - int64(n))
 		}
 		if _, err := k.next.Write(rest[:n]); err != nil {
 			return err

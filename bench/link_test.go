@@ -120,3 +120,35 @@ func TestLinkPeerGone(t *testing.T) {
 		server.Close()
 	})
 }
+
+// TestLinkCuts: a connection that is drawn for it breaks within its first megabytes, others do not, and all that was written counts.
+func TestLinkCuts(t *testing.T) {
+	for share, want := range map[float64]bool{0: false, 1: true} {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := newLinkListener(ln, link{Cuts: share})
+		go func() {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			c.Write(make([]byte, 2*cutWithin))
+			c.Close()
+		}()
+		c, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := io.Copy(io.Discard, c)
+		if (err != nil) != want || (n < 2*cutWithin) != want || n > 2*cutWithin {
+			t.Errorf("share %v: %d bytes, %v", share, n, err)
+		}
+		if l.wrote.Load() != 2*cutWithin {
+			t.Errorf("share %v: %d bytes counted", share, l.wrote.Load())
+		}
+		c.Close()
+		l.Close()
+	}
+}

@@ -53,6 +53,7 @@ func benches() []bench {
 		{"graph", "go mod graph over 390 .mod files, likewise", benchGraph},
 		{"ahead", "both with an upstream far away, and one so near that nothing is to be gained", benchAhead},
 		{"verified", "go mod download where each file is checked against a checksum database, and lookups from memory", benchVerified},
+		{"range", "one cold 40 MB zip from an upstream 150 ms away, 10 MB/s a connection, against straight from there", benchRange},
 		{"herd", "100 clients ask for one cold zip", benchHerd},
 		{"hang", "hits while 200 fills hang on a dead upstream", benchHang},
 		{"absent", "hits while one client asks for 10,000 absent names a second", benchAbsent},

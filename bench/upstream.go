@@ -30,8 +30,9 @@ type upstreamStats struct {
 	Heads       int
 	Ranges      int // GETs with a Range
 	Conns       int
-	Absent      int // answers 404
-	MaxInFlight int // requests being handled at once
+	Bytes       int64 // written to connections, with headers and what never arrived
+	Absent      int   // answers 404
+	MaxInFlight int   // requests being handled at once
 	FirstByte   int64
 	Seconds     float64
 }
@@ -40,10 +41,12 @@ type upstreamStats struct {
 type upstreamServer struct {
 	settings upstreamSettings
 	held     []net.Conn // of a dead one
+	listener *linkListener
 
 	mu       sync.Mutex
 	stats    upstreamStats
 	since    time.Time
+	before   int64 // bytes, when it was last asked to forget
 	inFlight int
 }
 
@@ -65,7 +68,8 @@ func runUpstream(ctx context.Context, settings []byte, stdout io.Writer) error {
 		go u.acceptAndSayNothing(ln)
 	} else {
 		s := http.Server{Handler: u, ConnContext: withConn, ConnState: u.countConn}
-		go s.Serve(newLinkListener(ln, u.settings.Link))
+		u.listener = newLinkListener(ln, u.settings.Link)
+		go s.Serve(u.listener)
 	}
 	go (&http.Server{Handler: http.HandlerFunc(u.control), ReadHeaderTimeout: time.Minute}).Serve(control)
 	if err := sayHello(stdout, ln, control); err != nil {
@@ -195,6 +199,9 @@ func (u *upstreamServer) forget() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.stats = upstreamStats{Gets: map[string]int{}}
+	if u.listener != nil {
+		u.before = u.listener.wrote.Load()
+	}
 	u.since = time.Now()
 }
 
@@ -202,6 +209,9 @@ func (u *upstreamServer) forget() {
 func (u *upstreamServer) control(w http.ResponseWriter, r *http.Request) {
 	u.mu.Lock()
 	u.stats.Seconds = time.Since(u.since).Seconds()
+	if u.listener != nil {
+		u.stats.Bytes = u.listener.wrote.Load() - u.before
+	}
 	err := json.NewEncoder(w).Encode(u.stats)
 	u.mu.Unlock()
 	if err == nil && r.Method == http.MethodPost {

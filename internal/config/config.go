@@ -90,6 +90,8 @@ type Config struct {
 	//   - `ahead=on|off`: whether files are fetched from it before anybody asks for them
 	//     (`read_ahead`).
 	//   - `concurrency=4..1024`: how many requests are under way at once at most.
+	//   - `segments=1..32`: in how many streams at once a large zip comes at most, where one is slow
+	//     and several are faster; 8 by default, 1 for never more than one.
 	//   - `check=DURATION|off`: the time between two health checks.
 	//   - `breaker=on|off`: whether it is left alone while it fails, until a check finds it well.
 	Options string `key:"upstream-options" arg:"OPTIONS" lines:"true"`

@@ -54,6 +54,7 @@ func options() []option {
 		{"hedge-after", durationOption(func(o *opts) *time.Duration { return &o.HedgeAfter })},
 		{"ahead", switchOption(func(o *opts) *goproxy.Switch { return &o.Ahead })},
 		{"concurrency", numberOption(4, 1024, func(o *opts) *int { return &o.Concurrency })},
+		{"segments", numberOption(1, 32, func(o *opts) *int { return &o.Segments })},
 		{"check", setCheck},
 		{"breaker", switchOption(func(o *opts) *goproxy.Switch { return &o.Breaker })},
 	}

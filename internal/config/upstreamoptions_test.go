@@ -19,10 +19,10 @@ func TestUpstreamOptions(t *testing.T) {
 	}{
 		{"nothing", "default", "", map[string]opts{}},
 		{"every option", "https://a.example", "https://a.example ca=/ca.pem cert=c.pem key=\"my key\" proxy=http://u:p@proxy.example:3128 bearer-file=b headers-file=h netrc=off" +
-			" weight=30 dial=1s tls=2s first=3s zip=4s idle=5s min-speed=16KiB attempts=7 retries=10 hedge=on hedge-after=250ms ahead=off concurrency=16 check=30s", map[string]opts{
+			" weight=30 dial=1s tls=2s first=3s zip=4s idle=5s min-speed=16KiB attempts=7 retries=10 hedge=on hedge-after=250ms ahead=off concurrency=16 segments=3 check=30s", map[string]opts{
 			"https://a.example": {CA: "/ca.pem", Cert: "c.pem", Key: "my key", Proxy: "http://u:p@proxy.example:3128", BearerFile: "b", Headers: "h", Netrc: goproxy.NotOn,
 				Weight: 30, Dial: time.Second, TLS: 2 * time.Second, First: 3 * time.Second, Zip: 4 * time.Second, Idle: 5 * time.Second, MinSpeed: 16 << 10,
-				Attempts: 7, Retries: 10, Hedge: goproxy.On, HedgeAfter: 250 * time.Millisecond, Ahead: goproxy.NotOn, Concurrency: 16, Check: 30 * time.Second}}},
+				Attempts: 7, Retries: 10, Hedge: goproxy.On, HedgeAfter: 250 * time.Millisecond, Ahead: goproxy.NotOn, Concurrency: 16, Segments: 3, Check: 30 * time.Second}}},
 		{"none of it", "https://a.example", "a.example proxy=direct min-speed=off retries=0 check=off hedge=off weight=0", map[string]opts{
 			"https://a.example": {Proxy: "direct", MinSpeed: -1, Retries: -1, Check: -1, Hedge: goproxy.NotOn}}},
 		{"all and one", "https://a.example|https://b.example,direct", "https://b.example attempts=2 retries=0; * attempts=5 retries=20 first=9s", map[string]opts{
@@ -99,7 +99,7 @@ func TestUpstreamOptionErrors(t *testing.T) {
 		{"* =3", []string{`*: "=3" is not NAME=VALUE, such as attempts=3`}},
 		{"* attempt=3", []string{`*: "attempt" is not an option; is attempts meant?`}},
 		{"* bearer_file=x", []string{`*: "bearer_file" is not an option; is bearer-file meant?`}},
-		{"* timeout=3s", []string{`*: "timeout" is not an option; the options are ca, cert, key, proxy, bearer-file, headers-file, netrc, weight, dial, tls, first, zip, idle, min-speed, attempts, retries, hedge, hedge-after, ahead, concurrency, check, breaker`}},
+		{"* timeout=3s", []string{`*: "timeout" is not an option; the options are ca, cert, key, proxy, bearer-file, headers-file, netrc, weight, dial, tls, first, zip, idle, min-speed, attempts, retries, hedge, hedge-after, ahead, concurrency, segments, check, breaker`}},
 		{"* attempts=0 attempts=1; * hedge=on", []string{
 			`*: "attempts=0" is not a whole number from 1 to 100`,
 			`*: the option "attempts" stands twice`,

@@ -21,6 +21,7 @@ type UpstreamOptions struct {
 	Hedge                       Switch        // hedge: whether slow answers are asked of the next upstream too
 	HedgeAfter                  time.Duration // hedge-after: in place of the upstream's own p95
 	Concurrency                 int           // concurrency: most requests at once
+	Segments                    int           // segments: most streams that a large zip comes in at once; 0 for the default
 	Breaker                     Switch        // breaker: whether it is left alone while it fails
 	Ahead                       Switch        // ahead: whether files are fetched from it before anybody asks for them
 	Check                       time.Duration // check: time between health checks; negative: none

@@ -19,7 +19,7 @@ const (
 
 // What labels can say, beside "other" for what came later than this.
 var (
-	causes   = []string{"first", "next", "retry", "hedge", "resume", "check"}
+	causes   = []string{"first", "next", "retry", "hedge", "resume", "segment", "check"}
 	failures = []string{"", "refused", "dns", "tls", "timeout", "reset", "eof", "html", "wrong", "throttled",
 		"status", "absent", "forbidden", "canceled", "lost", "network"}
 	classes = []upstream.Class{upstream.Small, upstream.Zip, upstream.Sum}

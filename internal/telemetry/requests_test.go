@@ -161,7 +161,7 @@ func TestNoNames(t *testing.T) {
 		return upstream.Status{LastError: name, Upstreams: []upstream.UpstreamStatus{{Name: "https://up.test",
 			Classes: map[upstream.Class]upstream.ClassStatus{upstream.Zip: {State: name, LastError: name}, name: {}}}}}
 	}})
-	for _, cause := range []string{"first", "next", "retry", "hedge", "resume", "check", name} {
+	for _, cause := range []string{"first", "next", "retry", "hedge", "resume", "segment", "check", name} {
 		for _, failure := range []string{"", "reset", "absent", name} {
 			for _, class := range []upstream.Class{upstream.Small, upstream.Zip, upstream.Sum, name} {
 				tel.Attempted(t.Context(), upstream.Attempt{Upstream: "https://up.test", Class: class, Name: name + "/@v/v1.0.0.zip",

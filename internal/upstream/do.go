@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,9 @@ func (h *site) do(ctx context.Context, rq *request) (*http.Response, error) {
 	first := h.timeouts.First
 	if rq.class == Zip {
 		first = h.timeouts.Zip
+	}
+	if rq.segment {
+		first = min(first, rq.patience)
 	}
 	ctx, cancel := context.WithCancelCause(WithDialLimit(ctx))
 	timer := time.AfterFunc(first, func() { cancel(&hung{"no answer", first}) })
@@ -56,6 +60,9 @@ func (h *site) do(ctx context.Context, rq *request) (*http.Response, error) {
 }
 
 func (h *site) newRequest(ctx context.Context, rq *request) (*http.Request, error) {
+	if rq.apart {
+		ctx = context.WithValue(ctx, apartKey{}, true)
+	}
 	req, err := http.NewRequestWithContext(ctx, rq.method, h.base+"/"+escapeURL(rq.name), nil)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", h.base, err)
@@ -65,7 +72,11 @@ func (h *site) newRequest(ctx context.Context, rq *request) (*http.Request, erro
 		req.Header.Set("Accept-Encoding", "identity") // or its length is lost
 	}
 	if rq.from > 0 {
-		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", rq.from))
+		last := ""
+		if rq.to > 0 {
+			last = strconv.FormatInt(rq.to-1, 10)
+		}
+		req.Header.Set("Range", fmt.Sprintf("bytes=%d-%s", rq.from, last))
 		if rq.etag != "" {
 			req.Header.Set("If-Range", rq.etag)
 		}
@@ -84,9 +95,12 @@ func (h *site) refusal(resp *http.Response, rq *request) error {
 	case resp.StatusCode != http.StatusPartialContent || rq.from == 0:
 		return errStatus
 	}
-	want := fmt.Sprintf("bytes %d-%d/%d", rq.from, rq.size-1, rq.size)
+	want := fmt.Sprintf("bytes %d-%d/%d", rq.from, cmp.Or(rq.to, rq.size)-1, rq.size)
 	if got := resp.Header.Get("Content-Range"); got != want {
 		return &changed{h.base, fmt.Sprintf("asked for %s it gave %q", want, got)}
+	}
+	if tag := strongTag(resp); rq.etag != "" && tag != "" && tag != rq.etag {
+		return &changed{h.base, fmt.Sprintf("asked for a part of %s it gave one of %s", rq.etag, tag)}
 	}
 	return nil
 }

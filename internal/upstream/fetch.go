@@ -8,20 +8,36 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/modhaven/modhaven/internal/goproxy"
 )
 
 // A transfer is a file on its way into a Sink: what of it is there, so that another attempt goes on from where the one
-// before broke off, at the same upstream or at one that has a file of the same length.
+// before broke off, at the same upstream or at one that has a file of the same length. Where the question's own stream is
+// slow, a spread brings parts of the file beside it.
 type transfer struct {
-	q   *question
-	dst goproxy.Sink
+	q      *question
+	dst    goproxy.Sink
+	fail   context.CancelCauseFunc // ends it
+	begun  bool                    // something was written
+	spread *spread                 // nil while there is one stream
+	spoilt bool                    // what came in several streams was wrong
 
-	begun bool // something was written
-	have  int64
-	size  int64 // -1 when unknown
-	sum   uint32
+	mu      sync.Mutex // guards all below
+	size    int64      // -1 when unknown
+	parts   parts
+	front   *part // what the question is asked for
+	until   int64 // where its stream ends
+	several bool  // what is there came in several streams
+	changed chan struct{}
+}
+
+// ring wakes who waits for a part to be there, or to be let be. The caller holds mu.
+func (t *transfer) ring() {
+	close(t.changed)
+	t.changed = make(chan struct{})
 }
 
 // A sinkError is trouble of the Sink: no upstream is to blame.
@@ -29,49 +45,81 @@ type sinkError struct{ error }
 
 func (e *sinkError) Unwrap() error { return e.error }
 
+// ofSink returns the Sink's own error where err is that.
+func ofSink(err error) error {
+	var local *sinkError
+	if errors.As(err, &local) {
+		return local.error
+	}
+	return err
+}
+
 // fetch brings a file into dst.
 func (g *group) fetch(ctx context.Context, rq request, private bool, dst goproxy.Sink) (goproxy.Meta, error) {
-	t := &transfer{q: g.ask(ctx, rq, private), dst: dst, size: -1}
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	t := &transfer{q: g.ask(ctx, rq, private), dst: dst, fail: fail, size: -1, changed: make(chan struct{})}
+	defer t.halt()
 	for {
 		rep, err := t.q.run(ctx)
 		if err != nil {
-			return goproxy.Meta{}, err
+			return goproxy.Meta{}, ofSink(err)
 		}
-		before := t.have
-		err = t.take(ctx, rep)
+		n, whole, err := t.take(ctx, rep)
 		if rep.end != nil {
-			rep.end(t.have-rep.from, err)
+			rep.end(n, err)
 		}
-		var local *sinkError
 		switch {
-		case err == nil:
-			return goproxy.Meta{Size: t.have, From: rep.by.base}, nil
-		case errors.As(err, &local):
-			return goproxy.Meta{}, local.error
+		case whole && err == nil:
+			return goproxy.Meta{Size: t.size, From: rep.by.base}, nil
 		case ctx.Err() != nil:
-			return goproxy.Meta{}, context.Cause(ctx)
+			return goproxy.Meta{}, ofSink(context.Cause(ctx))
+		case errors.As(err, new(*sinkError)):
+			return goproxy.Meta{}, ofSink(err)
 		}
-		t.again(rep, err, t.have-before)
+		t.again(rep, err, n)
 	}
 }
 
-// again prepares the next attempt after one that brought more bytes and then failed.
-func (t *transfer) again(rep *reply, err error, more int64) {
+// again prepares the next attempt after one that brought n bytes and then failed, or after the last byte of its part.
+func (t *transfer) again(rep *reply, err error, n int64) {
 	a := t.q.of(rep.by)
+	if err == nil {
+		a.tries, a.after = 0, time.Time{}
+		t.aim()
+		return
+	}
 	t.q.trouble(a, err)
-	var wrong *goproxy.Wrong
-	if errors.As(err, &wrong) {
-		t.q.mistrust(a, err, uint64(t.sum)<<32|uint64(uint32(t.have)))
+	t.mu.Lock()
+	several := t.several
+	t.mu.Unlock()
+	switch wrong := errors.As(err, new(*goproxy.Wrong)); {
+	case wrong && several: // perhaps they do not belong together: who can give it in one stream is not mistrusted yet
+		t.spoilt = true
+		t.q.fromStart()
+		return
+	case wrong:
+		t.q.mistrust(a, err, uint64(t.front.sum)<<32|uint64(uint32(t.front.pos)))
+		t.q.fromStart()
+		return
+	case t.size < 0 || t.front.pos == 0:
 		t.q.fromStart()
 		return
 	}
-	if t.size < 0 || t.have == 0 {
-		t.q.fromStart()
-		return
-	}
-	t.q.rq.from, t.q.rq.size = t.have, t.size
-	if more >= muchProgress && a.u.o.Attempts > 1 { // what goes on is no repetition
+	t.aim()
+	if n >= muchProgress && a.u.o.Attempts > 1 { // what goes on is no repetition
 		a.tries, a.after = 0, a.after.Add(-backoffMost)
+	}
+}
+
+// aim has the question asked for what is missing of the front.
+func (t *transfer) aim() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	rq := &t.q.rq
+	rq.from, rq.to, rq.size = t.front.pos, t.front.end, t.size
+	if rq.to == rq.size {
+		rq.to = 0
 	}
 }
 
@@ -86,85 +134,180 @@ func (q *question) of(u *Upstream) *asked {
 }
 
 // fromStart has the next attempts ask for the whole.
-func (q *question) fromStart() { q.rq.from, q.rq.size, q.rq.etag, q.tagBy = 0, 0, "", nil }
+func (q *question) fromStart() { q.rq.from, q.rq.to, q.rq.size, q.rq.etag, q.tagBy = 0, 0, 0, "", nil }
 
-// take writes a reply into the Sink and has it checked once it is whole.
-func (t *transfer) take(ctx context.Context, rep *reply) error {
+// take writes a reply into the Sink, n bytes of it, and has the file checked once it is whole. Where it is not, and nobody
+// brings what comes next, that is the front.
+func (t *transfer) take(ctx context.Context, rep *reply) (n int64, whole bool, err error) {
 	if rep.from == 0 {
 		if err := t.restart(rep); err != nil {
-			return err
+			return 0, false, err
 		}
 	}
-	var err error
 	if rep.stream == nil {
-		err = t.write(rep.body)
+		_, err = t.write(rep.by, t.front, rep.body)
 	} else {
-		err = t.copy(rep)
+		err = t.stream(ctx, rep)
 	}
+	n = t.front.pos - rep.from
 	if err != nil {
-		return err
+		return n, false, err
+	}
+	if missing, err := t.missing(ctx); missing || err != nil {
+		return n, false, err
 	}
 	err = rep.by.named(t.dst.Check(ctx, rep.by.base))
-	var wrong *goproxy.Wrong
-	if err == nil || errors.As(err, &wrong) {
-		return err
+	if err != nil && !errors.As(err, new(*goproxy.Wrong)) {
+		err = &sinkError{err}
 	}
-	return &sinkError{err}
+	return n, true, err
 }
 
 // restart makes the Sink ready for a file from its first byte on.
 func (t *transfer) restart(rep *reply) error {
+	t.halt()
 	if t.begun {
 		if err := t.dst.Reset(); err != nil {
 			return &sinkError{err}
 		}
 	}
-	t.begun, t.have, t.sum, t.size = true, 0, 0, rep.size
-	t.q.rq.etag, t.q.tagBy = rep.etag, rep.by
+	size := rep.size
 	if rep.stream == nil {
-		t.size = int64(len(rep.body))
+		size = int64(len(rep.body))
 	}
-	if t.size < 0 {
+	t.mu.Lock()
+	t.begun, t.size, t.several = true, size, false
+	t.front = &part{end: size, busy: true}
+	t.parts = parts{t.front}
+	t.mu.Unlock()
+	t.q.rq.etag, t.q.tagBy = rep.etag, rep.by
+	if size < 0 {
 		return nil
 	}
-	return rep.by.named(t.dst.SetSize(t.size))
+	return rep.by.named(t.dst.SetSize(size))
 }
 
-// write writes the bytes that follow. What is too long for the Sink is wrong, any other trouble is the Sink's.
-func (t *transfer) write(b []byte) error {
-	if _, err := t.dst.WriteAt(b, t.have); err != nil {
-		var wrong *goproxy.Wrong
-		if errors.As(err, &wrong) {
-			return t.q.of(t.q.tagBy).u.named(err)
+// stream writes the question's own stream to the front.
+func (t *transfer) stream(ctx context.Context, rep *reply) error {
+	t.widen(ctx, rep)
+	t.flows(rep.to)
+	defer t.flows(0)
+	defer rep.stream.Close() // it may go on beyond the front
+	return t.pour(t.front, rep)
+}
+
+// missing waits until no part before it is on its way, and reports whether one is missing.
+func (t *transfer) missing(ctx context.Context) (bool, error) {
+	for first := true; ; first = false {
+		t.mu.Lock()
+		p := t.parts.first()
+		if p != nil && !p.busy {
+			t.front, p.busy = p, true
+			if t.spread == nil || t.spread.closed {
+				t.parts.extend(p, t.size)
+			}
+			t.mu.Unlock()
+			return true, nil
 		}
-		return &sinkError{err}
+		if p != nil && first {
+			t.spread.replace()
+		}
+		changed := t.changed
+		t.mu.Unlock()
+		if p == nil {
+			return false, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return false, context.Cause(ctx)
+		}
 	}
-	t.have += int64(len(b))
-	t.sum = crc32.Update(t.sum, crc32c(), b)
-	return nil
 }
 
-// copy writes the body to the Sink. What begins unlike a zip is refused before a byte is written.
-func (t *transfer) copy(rep *reply) error {
-	buf := make([]byte, copyBuffer(rep.size-rep.from))
-	for {
-		n, err := readChunk(rep.stream, buf, int(max(1, 2-t.have)))
-		if t.have == 0 && n > 0 && !strings.HasPrefix(string(buf[:min(n, 2)]), "PK") {
+// write writes the bytes that come next in a part, as far as it goes, and reports whether they fill it. What is too long
+// for the Sink is wrong, any other trouble is the Sink's.
+func (t *transfer) write(u *Upstream, p *part, b []byte) (full bool, err error) {
+	t.mu.Lock()
+	if p.end >= 0 {
+		b = b[:min(int64(len(b)), p.left())]
+	}
+	off := p.pos
+	p.pos += int64(len(b))
+	t.mu.Unlock()
+	begin := time.Now()
+	if _, err := t.dst.WriteAt(b, off); err != nil {
+		if errors.As(err, new(*goproxy.Wrong)) {
+			return false, u.named(err)
+		}
+		return false, &sinkError{err}
+	}
+	took := time.Since(begin)
+	p.sum = crc32.Update(p.sum, crc32c(), b)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.spread != nil {
+		t.spread.came(len(b), took)
+	}
+	if full = p.pos == p.end; full {
+		p.busy = false
+		t.ring()
+	}
+	return full, nil
+}
+
+// pour writes a stream to a part, until either ends. What begins unlike a zip is refused before a byte is written.
+func (t *transfer) pour(p *part, rep *reply) error {
+	buf := make([]byte, copyBuffer(rep.to-rep.from))
+	for full := false; ; {
+		t.hasten(rep)
+		n, err := readChunk(rep.stream, buf, int(max(1, 2-p.pos)))
+		if p.pos == 0 && n > 0 && !strings.HasPrefix(string(buf[:min(n, 2)]), "PK") {
 			html := hasType(rep.page, "text/html") || goproxy.IsHTML(buf[:n])
 			return &goproxy.Wrong{From: rep.by.base, Reason: fmt.Sprintf("no zip came but %s", kindOfPage(rep.page, buf[:n])), HTML: html}
 		}
-		if n > 0 {
-			if err := t.write(buf[:n]); err != nil {
-				return err
+		if n > 0 && !full {
+			var trouble error
+			if full, trouble = t.write(rep.by, p, buf[:n]); trouble != nil {
+				return trouble
 			}
 		}
-		if err == io.EOF { //nolint:errorlint // trouble may wrap io.EOF, and is not the end
-			return nil
-		}
-		if err != nil {
-			return rep.by.failure(err, fmt.Sprintf("the answer broke off after %d%s bytes", t.have, ofBytes(rep.size)))
+		switch {
+		case full && (err != nil || p.end < rep.to): // else the stream is read to its end, so that its connection is used again
+			return nil //nolint:nilerr // all that was wanted is there
+		case err == io.EOF: //nolint:errorlint // trouble may wrap io.EOF, and is not the end
+			return t.ended(p, rep)
+		case err != nil:
+			return t.brokeOff(p, rep, err)
 		}
 	}
+}
+
+// hasten has a stream that hangs given up soon, where there are others: a file waits for all of them.
+func (t *transfer) hasten(rep *reply) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if body, ok := rep.stream.(*movingBody); ok && t.several {
+		body.idle = min(body.idle, segmentIdle)
+	}
+}
+
+// ended notes the end of a stream.
+func (t *transfer) ended(p *part, rep *reply) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if p.end > p.pos {
+		return t.brokeOff(p, rep, io.ErrUnexpectedEOF)
+	}
+	if p.end < 0 {
+		p.end, t.size = p.pos, p.pos
+	}
+	p.busy = false
+	return nil
+}
+
+func (t *transfer) brokeOff(p *part, rep *reply, err error) error {
+	return rep.by.failure(err, fmt.Sprintf("the answer broke off after %d%s bytes", p.pos, ofBytes(rep.size)))
 }
 
 const maxCopyBuffer = 128 << 10

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 	"testing"
 
 	"golang.org/x/mod/module"
@@ -70,19 +71,21 @@ func plainFile(kind goproxy.Kind) goproxy.File { return file("example.com/plain"
 
 // A sink is a Sink in memory with the contract of a spool: sizes are checked while bytes arrive.
 type sink struct {
-	max   int64 // 0: no limit
-	size  int64 // as announced
+	mu    sync.Mutex // guards what WriteAt changes
+	max   int64      // 0: no limit
+	size  int64      // as announced
 	known bool
 	b     []byte
 
 	resets int
 	checks []string
 	check  func(from string, b []byte) error // nil accepts all
-	write  func() error                      // asked before each write, where set
+	write  func(off int64) error             // asked before each write, where set
 }
 
 func (s *sink) SetSize(n int64) error {
 	s.size, s.known = n, true
+	s.b = make([]byte, 0, min(n, 64<<20))
 	if s.max > 0 && n > s.max {
 		return &goproxy.Wrong{Reason: fmt.Sprintf("%d bytes are too many", n)}
 	}
@@ -90,8 +93,10 @@ func (s *sink) SetSize(n int64) error {
 }
 
 func (s *sink) WriteAt(b []byte, off int64) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.write != nil {
-		if err := s.write(); err != nil {
+		if err := s.write(off); err != nil {
 			return 0, err
 		}
 	}

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -79,9 +80,15 @@ type request struct {
 	check func([]byte) error
 	// stream hands out the body as it comes, of a zip.
 	stream bool
-	// from, size and etag ask for the rest of a file of size bytes, whose first from bytes are there.
-	from, size int64
-	etag       string
+	// from, to, size and etag ask for the rest of a file of size bytes, whose first from bytes are there; up to to, where
+	// that is not 0.
+	from, to, size int64
+	etag           string
+	// segment says that it is asked for beside others of the same file: it takes no place that others wait for, and
+	// proves nothing against an upstream. patience is how long it waits for an answer.
+	segment  bool
+	patience time.Duration
+	apart    bool // on a connection of its own
 }
 
 // A reply is what an upstream gave to a request.
@@ -90,11 +97,13 @@ type reply struct {
 	size int64  // of the file; -1 when it cannot be known
 	etag string // strong, as the upstream gave it, with its quotes
 	from int64  // where in the file the stream begins: what was asked for, or 0
+	to   int64  // where the stream ends: at size, unless less was asked for
 	// stream is the body as it comes. Call end once, with how many bytes of it came and what was wrong with them.
 	stream io.ReadCloser
 	end    func(n int64, err error)
 	page   *http.Response // that stream belongs to
 	by     *Upstream
+	first  time.Duration // until the header was there
 }
 
 // exchange makes one request. first is called when the answer's header is there.
@@ -104,24 +113,30 @@ func (h *site) exchange(ctx context.Context, rq *request, first func()) (*reply,
 		return nil, err
 	}
 	first()
-	rep := &reply{size: length(resp), page: resp}
-	if tag := resp.Header.Get("Etag"); strings.HasPrefix(tag, `"`) {
-		rep.etag = tag
-	}
+	rep := &reply{size: length(resp), page: resp, etag: strongTag(resp)}
 	switch {
 	case rq.method == http.MethodHead:
 		resp.Body.Close()
 		return rep, nil
 	case rq.stream:
 		rep.stream = resp.Body
+		rep.to = rep.size
 		if resp.StatusCode == http.StatusPartialContent {
-			rep.from, rep.size = rq.from, rq.size
+			rep.from, rep.to, rep.size = rq.from, cmp.Or(rq.to, rq.size), rq.size
 		}
 		return rep, nil
 	}
 	defer resp.Body.Close()
 	rep.body, err = h.whole(resp, rq)
 	return rep, err
+}
+
+// strongTag returns the ETag of an answer, "" for a weak one, which says nothing of bytes.
+func strongTag(resp *http.Response) string {
+	if tag := resp.Header.Get("Etag"); strings.HasPrefix(tag, `"`) {
+		return tag
+	}
+	return ""
 }
 
 // whole reads a body into memory and checks it.

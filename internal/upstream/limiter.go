@@ -87,6 +87,32 @@ func (l *limiter) hasten(turn chan struct{}) {
 	}
 }
 
+// spare takes a place of those that can be spared, if there is one.
+func (l *limiter) spare() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.toSpare() <= 0 {
+		return false
+	}
+	l.taken++
+	return true
+}
+
+// room returns how many places can be spared.
+func (l *limiter) room() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.toSpare()
+}
+
+// toSpare is room: up to half of all places, while nobody waits for one. The caller holds mu.
+func (l *limiter) toSpare() int {
+	if len(l.queue) > 0 {
+		return 0
+	}
+	return max(0, int(l.limit)/2-l.taken)
+}
+
 // leave takes turn out of its queue, or gives its place back.
 func (l *limiter) leave(turn chan struct{}) {
 	l.mu.Lock()

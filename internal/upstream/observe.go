@@ -20,7 +20,7 @@ type Attempt struct {
 	Upstream string // its name: the address without credentials
 	Class    Class
 	Name     string // what was asked for: "m/@v/v1.0.0.zip"
-	Cause    string // why it was made: "first", "next", "retry", "hedge", "resume", "check"
+	Cause    string // why it was made: "first", "next", "retry", "hedge", "resume", "segment", "check"
 	Status   int    // of HTTP; 0 where none came
 	// Failure is what went wrong, "" for nothing: "refused" (connection), "dns", "tls", "timeout", "reset", "eof",
 	// "html", "wrong", "throttled" (429), "status" (another), "absent" (404, 410), "forbidden",

@@ -170,7 +170,7 @@ func TestSlowDiskIsNotASilentUpstream(t *testing.T) {
 		net.serve("up.test", func(w http.ResponseWriter, r *http.Request) {
 			w.Write([]byte("PK" + strings.Repeat("x", 1<<20)))
 		})
-		s := &sink{write: func() error { time.Sleep(time.Minute); return nil }}
+		s := &sink{write: func(int64) error { time.Sleep(time.Minute); return nil }}
 		if _, err := net.source("http://up.test").Fetch(t.Context(), plainFile(goproxy.Zip), s); err != nil {
 			t.Fatal(err)
 		}

@@ -98,7 +98,7 @@ func (q *question) run(ctx context.Context) (*reply, error) {
 		case hopeless:
 			return nil, q.verdict()
 		case wait > 0:
-			q.sleep(ctx, wait)
+			pause(ctx, wait)
 		default:
 			if !q.hold(ctx) {
 				return nil, q.verdict()
@@ -427,14 +427,5 @@ func (q *question) recallAll(won time.Time) {
 		} else {
 			f.cancel(errUnneeded)
 		}
-	}
-}
-
-func (q *question) sleep(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
 	}
 }

@@ -25,10 +25,11 @@ const renewEvery = time.Second
 // A Transport sends requests to one upstream, and to where that redirects. It can be told to use no connection that it
 // has (Renew). All methods may be called at once.
 type Transport struct {
-	build func() *http.Transport
+	build func(apart bool) *http.Transport
 
 	mu      sync.Mutex // guards all below
 	current *http.Transport
+	apart   *http.Transport // without HTTP/2; nil until it is needed
 	renewed time.Time
 	old     []weak.Pointer[http.Transport] // which live as long as their connections
 }
@@ -46,8 +47,8 @@ func BuildTransport(t Timeouts, o goproxy.UpstreamOptions, d *Dialer) (*Transpor
 	}
 	dialer := *d
 	dialer.Timeout = cmp.Or(o.Dial, t.Dial, d.Timeout)
-	build := func() *http.Transport {
-		return &http.Transport{
+	build := func(apart bool) *http.Transport {
+		t := &http.Transport{
 			Proxy:                  proxy,
 			OnProxyConnectResponse: proxyAnswer,
 			DialContext:            dialer.DialContext,
@@ -63,16 +64,33 @@ func BuildTransport(t Timeouts, o goproxy.UpstreamOptions, d *Dialer) (*Transpor
 			MaxResponseHeaderBytes: 64 << 10,
 			HTTP2:                  &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 5 * time.Second},
 		}
+		if apart {
+			t.ForceAttemptHTTP2, t.Protocols, t.HTTP2 = false, new(http.Protocols), nil
+			t.Protocols.SetHTTP1(true)
+		}
+		return t
 	}
-	return &Transport{build: build, current: build()}, nil
+	return &Transport{build: build, current: build(false)}, nil
 }
 
 // RoundTrip implements http.RoundTripper.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	return t.of(req.Context()).RoundTrip(req)
+}
+
+// apartKey marks the context of a request that shares its connection with no other, as over HTTP/2 it would.
+type apartKey struct{}
+
+func (t *Transport) of(ctx context.Context) *http.Transport {
 	t.mu.Lock()
-	current := t.current
-	t.mu.Unlock()
-	return current.RoundTrip(req)
+	defer t.mu.Unlock()
+	if ctx.Value(apartKey{}) == nil {
+		return t.current
+	}
+	if t.apart == nil {
+		t.apart = t.build(true)
+	}
+	return t.apart
 }
 
 // Renew makes later requests use new connections: what hangs may hang because of the one it is on, and over HTTP/2
@@ -94,7 +112,12 @@ func (t *Transport) Renew() {
 	}
 	t.old = append(old, weak.Make(t.current))
 	t.current.CloseIdleConnections()
-	t.current = t.build()
+	t.current = t.build(false)
+	if t.apart != nil {
+		t.old = append(t.old, weak.Make(t.apart))
+		t.apart.CloseIdleConnections()
+		t.apart = nil
+	}
 }
 
 // CloseIdleConnections closes the connections that no request is on, those from before renewals too.
@@ -102,6 +125,9 @@ func (t *Transport) CloseIdleConnections() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.current.CloseIdleConnections()
+	if t.apart != nil {
+		t.apart.CloseIdleConnections()
+	}
 	for _, p := range t.old {
 		if tr := p.Value(); tr != nil {
 			tr.CloseIdleConnections()

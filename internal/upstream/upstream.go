@@ -39,7 +39,8 @@ type Upstream struct {
 	kick     chan struct{} // wakes its checks, which may be due sooner
 	checked  time.Time
 	healthy  bool
-	missed   int      // checks that failed, one after the other
+	missed   int // checks that failed, one after the other
+	width    width
 	wanted   int      // questions that wait for it
 	groups   []*group // that it is a member of
 }
@@ -49,6 +50,39 @@ type standing struct {
 	breaker breaker
 	latency latency
 	good    known
+}
+
+// A width is in how many streams at once large files came best of late; 1 where more brought no more.
+type width struct {
+	n     int
+	until time.Time
+}
+
+const (
+	usefulFor  = 10 * time.Minute
+	uselessFor = time.Minute // it may be that others were busy
+)
+
+// streams returns in how many streams at once a file may come, and how many there are after the first if that is slow.
+func (u *Upstream) streams(now time.Time) (most, leap int) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	most, leap = cmp.Or(u.o.Segments, mostStreams), firstStreams
+	switch {
+	case now.After(u.width.until):
+	case u.width.n == 1:
+		most = 1
+	default:
+		leap = max(leap, u.width.n)
+	}
+	return most, leap
+}
+
+// remembers notes a width for d.
+func (u *Upstream) remembers(n int, d time.Duration) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.width = width{n, time.Now().Add(d)}
 }
 
 // known is a file that the upstream gave, to see by it later whether it still gives what it should.
@@ -211,7 +245,7 @@ var (
 
 // attempt asks once, in turn, and notes what comes of it. The reply of a request that streams ends with its stream.
 func (u *Upstream) attempt(ctx context.Context, rq *request, why string) (*reply, error) {
-	if err := u.limiter.acquire(ctx); err != nil {
+	if err := u.enter(ctx, rq); err != nil {
 		return nil, err
 	}
 	at := &attempt{u: u, rq: rq, begin: time.Now(), note: Attempt{Upstream: u.base, Class: rq.class, Name: rq.name, Cause: why}}
@@ -220,7 +254,7 @@ func (u *Upstream) attempt(ctx context.Context, rq *request, why string) (*reply
 	u.pool.o.Observer.Asking(u.base, rq.name)
 	rep, err := u.exchange(ctx, rq, at.first)
 	if err == nil && rep.stream != nil {
-		rep.by = u
+		rep.by, rep.first = u, at.note.First
 		rep.end = func(n int64, err error) {
 			rep.stream.Close()
 			at.note.Bytes = n
@@ -237,6 +271,17 @@ func (u *Upstream) attempt(ctx context.Context, rq *request, why string) (*reply
 	}
 	at.end(err)
 	return rep, err
+}
+
+// enter takes a place for a request. A segment has one at once, or none.
+func (u *Upstream) enter(ctx context.Context, rq *request) error {
+	switch {
+	case !rq.segment:
+		return u.limiter.acquire(ctx)
+	case !u.limiter.spare():
+		return errNoRoom
+	}
+	return nil
 }
 
 // An attempt is one under way.
@@ -274,8 +319,11 @@ func (u *Upstream) judge(a *attempt) {
 	switch {
 	case n.First > 0:
 		u.limiter.well(now, n.First)
-	case n.Failure == "throttled", n.Failure == "timeout", n.Status == 503:
+	case n.Failure == "throttled", n.Failure == "timeout" && !a.rq.segment, n.Status == 503:
 		u.limiter.overloaded(now)
+	}
+	if a.rq.segment { // its patience is short, and the question finds out what is wrong
+		return
 	}
 	u.mu.Lock()
 	st := u.classes[n.Class]
