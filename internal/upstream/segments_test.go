@@ -188,7 +188,7 @@ func TestRangesThatLie(t *testing.T) {
 				if whole != 1 || parts > 3 || most > 4 || sent > farSize+3*oneBuffer {
 					t.Errorf("%d requests for the whole and %d for parts, %d at once, %d bytes sent (%s)", whole, parts, most, sent, st.log.causes())
 				}
-				if s := st.chain.Status(); s.Upstreams[0].Classes[upstream.Zip].Failures != 0 {
+				if s := upstream.NewRouter(nil, st.chain, nil, nil).Status(); s.Upstreams[0].Classes[upstream.Zip].Failures != 0 {
 					t.Errorf("it counts against the upstream: %+v", s.Upstreams[0])
 				}
 			})
@@ -243,7 +243,7 @@ func TestCutSegments(t *testing.T) {
 				if whole != 1 || most < 4 || sent > farSize+oneBuffer {
 					t.Errorf("%d requests for the whole, %d at once, %d bytes sent (%s)", whole, most, sent, st.log.causes())
 				}
-				if s := st.chain.Status(); s.Upstreams[0].Classes[upstream.Zip].Failures > 0 {
+				if s := upstream.NewRouter(nil, st.chain, nil, nil).Status(); s.Upstreams[0].Classes[upstream.Zip].Failures > 0 {
 					t.Errorf("it counts against the upstream: %+v", s.Upstreams[0])
 				}
 			})
@@ -357,7 +357,7 @@ func (st *stage) quiet(t *testing.T) {
 	t.Helper()
 	time.Sleep(time.Second)
 	synctest.Wait()
-	if s := st.chain.Status(); s.Upstreams[0].InFlight != 0 {
+	if s := upstream.NewRouter(nil, st.chain, nil, nil).Status(); s.Upstreams[0].InFlight != 0 {
 		t.Errorf("%d requests are under way", s.Upstreams[0].InFlight)
 	}
 	st.tr.CloseIdleConnections()
@@ -378,7 +378,7 @@ func TestSegmentsLeaveRoom(t *testing.T) {
 		}
 		time.Sleep(600 * time.Millisecond)
 		for range 20 {
-			if s := st.chain.Status().Upstreams[0]; s.InFlight > 4 || s.Waiting != 0 {
+			if s := upstream.NewRouter(nil, st.chain, nil, nil).Status().Upstreams[0]; s.InFlight > 4 || s.Waiting != 0 {
 				t.Errorf("%d requests under way, %d wait", s.InFlight, s.Waiting)
 			}
 			time.Sleep(100 * time.Millisecond)
