@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"slices"
@@ -75,8 +76,18 @@ func (a *ACME) failed(host string, err error) {
 	a.log.Error("there is no certificate for a host", "host", host, "err", err)
 }
 
-// Handler answers challenges of type http-01, and sends all else to https.
-func (a *ACME) Handler() http.Handler { return a.m.HTTPHandler(nil) }
+// Handler answers challenges of type http-01, and sends all else to https. A port in the host's name, of who came by another one than
+// 80, is of no account.
+func (a *ACME) Handler() http.Handler {
+	next := a.m.HTTPHandler(nil)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if host, _, err := net.SplitHostPort(r.Host); err == nil {
+			r = r.Clone(r.Context())
+			r.Host = host
+		}
+		next.ServeHTTP(w, r)
+	})
+}
 
 // Prepare gets the certificates that are missing, so that no client waits for them, until ctx ends. The listener must serve already.
 func (a *ACME) Prepare(ctx context.Context) {

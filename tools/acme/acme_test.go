@@ -10,6 +10,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/binary"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -121,37 +122,57 @@ func freePort(t *testing.T) int {
 	return ln.Addr().(*net.TCPAddr).Port
 }
 
-// names answers every question for an address with 127.0.0.1.
+// names answers every question for an address with 127.0.0.1, over TCP, which is how Pebble asks.
 func names(t *testing.T) string {
 	t.Helper()
-	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		b := make([]byte, 1500)
+	var all sync.WaitGroup
+	all.Go(func() {
 		for {
-			n, from, err := c.ReadFrom(b)
+			c, err := ln.Accept()
 			if err != nil {
 				return
 			}
-			var m dnsmessage.Message
-			if m.Unpack(b[:n]) != nil {
-				continue
-			}
-			m.Response, m.Additionals = true, nil
-			if q := m.Questions[0]; q.Type == dnsmessage.TypeA {
-				m.Answers = []dnsmessage.Resource{{Header: dnsmessage.ResourceHeader{Name: q.Name, Class: q.Class, TTL: 1}, Body: &dnsmessage.AResource{A: [4]byte{127, 0, 0, 1}}}}
-			}
-			if answer, err := m.Pack(); err == nil {
-				_, _ = c.WriteTo(answer, from)
-			}
+			all.Go(func() {
+				defer c.Close()
+				for answerName(c) == nil {
+				}
+			})
 		}
-	}()
-	t.Cleanup(func() { c.Close(); <-ended })
-	return c.LocalAddr().String()
+	})
+	t.Cleanup(func() { ln.Close(); all.Wait() })
+	return ln.Addr().String()
+}
+
+// answerName answers one question (RFC 1035, 4.2.2).
+func answerName(c net.Conn) error {
+	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	var size [2]byte
+	if _, err := io.ReadFull(c, size[:]); err != nil {
+		return err
+	}
+	b := make([]byte, binary.BigEndian.Uint16(size[:]))
+	if _, err := io.ReadFull(c, b); err != nil {
+		return err
+	}
+	var m dnsmessage.Message
+	if err := m.Unpack(b); err != nil {
+		return err
+	}
+	m.Response, m.Additionals = true, nil
+	if q := m.Questions[0]; q.Type == dnsmessage.TypeA {
+		m.Answers = []dnsmessage.Resource{{Header: dnsmessage.ResourceHeader{Name: q.Name, Class: q.Class, TTL: 1}, Body: &dnsmessage.AResource{A: [4]byte{127, 0, 0, 1}}}}
+	}
+	answer, err := m.AppendPack(make([]byte, 2, 512))
+	if err != nil {
+		return err
+	}
+	binary.BigEndian.PutUint16(answer, uint16(len(answer)-2))
+	_, err = c.Write(answer)
+	return err
 }
 
 // certificate writes one for loopback, which is its own authority, and its key.
