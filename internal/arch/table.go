@@ -48,6 +48,7 @@ var modules = map[string][]string{
 	"internal/access":    {"golang.org/x/crypto/bcrypt", "golang.org/x/time/rate", "github.com/gofrs/flock"},
 	"internal/ledger":    {"modernc.org/sqlite"},
 	"internal/msg":       {"golang.org/x/text"},
+	"internal/doctor":    {"golang.org/x/net"}, // DNS messages, and which requests an HTTP proxy is for
 	"internal/gocmd":     {"github.com/gofrs/flock"},
 	"internal/proxy":     tracing,
 	"internal/server":    append([]string{"go.opentelemetry.io/otel/propagation"}, tracing...),

@@ -244,7 +244,7 @@ func dnsCodes() []Entry {
 		{
 			Code:    "MH1214",
 			Summary: "the hosts file sends {host} to {ip}, and nothing works there",
-			Meaning: "{file} goes before DNS. DNS says {value}.",
+			Meaning: "The hosts file goes before DNS.",
 			Fixes:   []Remedy{{You, "take the line out of {file}", ""}},
 		},
 		{

@@ -12,7 +12,7 @@ func firewallCodes() []Entry {
 		{
 			Code:    "MH1302",
 			Summary: "a firewall between this machine and {host} port {port} refuses connections in the server's name",
-			Meaning: "The refusal is a TCP reset that has travelled over fewer routers than the answers of {host} itself do, so something before the host sent it.",
+			Meaning: "The refusal is a TCP reset that has travelled over fewer routers than the answers of the host itself do, so something before the host sent it.",
 			Fixes:   []Remedy{{Network, "find the firewall {hops} routers away from this machine and let TCP to {ip} port {port} through", ""}},
 		},
 		{
@@ -51,7 +51,7 @@ func firewallCodes() []Entry {
 		{
 			Code:    "MH1307",
 			Summary: "something on the way drops TLS connections that name {host}",
-			Meaning: "The address answers a TLS handshake that names another host, and is silent when {host} is named: a filter reads the name in it.",
+			Meaning: "The address answers a TLS handshake that names another host, and is silent when this one is named: a filter reads the name in it.",
 			Fixes:   []Remedy{{Network, "let TLS connections to {host} through", ""}, {You, "until then use another entry in GOPROXY, or an HTTP proxy", ""}},
 			Or:      []Other{{OriginSick, "a capture on the server shows whether the handshake arrives there"}},
 		},
@@ -80,6 +80,13 @@ func firewallCodes() []Entry {
 			Meaning: "No host that was tried answers on any port. It is the network's way out, or a firewall that lets nothing out but an HTTP proxy.",
 			Fixes:   []Remedy{{You, "if an HTTP proxy must be used here, name it", "export HTTPS_PROXY=http://HOST:PORT"}, {Network, "see why this machine reaches nothing outside", ""}},
 			Or:      []Other{{Path, "ask from another machine of this network: where nothing answers there either, the way out is broken"}},
+		},
+		{
+			Code:    "MH1312",
+			Summary: "connections to {host} port {port} are made, and what is sent on them gets lost",
+			Meaning: "The address takes connections, and no packet with data arrives there, large or small, whatever name it has in it.",
+			Fixes:   []Remedy{{Network, "find what drops packets of open connections to {ip} port {port}", ""}},
+			Or:      []Other{{OriginSick, "a capture on the server shows whether the packets arrive"}},
 		},
 	}
 }
@@ -145,14 +152,14 @@ func mappingCodes() []Entry {
 		{
 			Code:    "MH1501",
 			Summary: "{addr} takes connections and closes them at once, before a byte: a port forwarder whose backend is not there",
-			Meaning: "So does a container's published port when nothing listens inside, and a load balancer without a backend. The kernel of {ip} takes the connection, and whoever should be behind it does not.",
+			Meaning: "So does a container's published port when nothing listens inside, and a load balancer without a backend. The kernel of the host takes the connection, and whoever should be behind it does not.",
 			Fixes:   []Remedy{{Owner, "see that the program inside listens on the port that is published, on all addresses", "docker ps"}, {Owner, "and on that machine, who holds the port", "ss -ltnp 'sport = :{port}'"}},
 			Or:      []Other{{OriginSick, "on the server: ss -ltnp 'sport = :{port}' names the program; if that is the proxy itself, its log says why it hangs up"}},
 		},
 		{
 			Code:    "MH1502",
 			Summary: "{addr} is forwarded to a machine behind it, and nothing listens there",
-			Meaning: "The refusal has travelled over more routers than the answers of {ip} itself do: it comes from a container or machine that the port is mapped to.",
+			Meaning: "The refusal has travelled over more routers than the answers of the host itself do: it comes from a container or machine that the port is mapped to.",
 			Fixes:   []Remedy{{Owner, "map the port to the one that the program inside listens on", "docker run -p {port}:PORT …"}},
 		},
 		{
@@ -183,25 +190,25 @@ func proxyCodes() []Entry {
 		{
 			Code:    "MH1601",
 			Summary: "the HTTP proxy {proxy} has no address: its name cannot be looked up",
-			Meaning: "{name} sends every request to it. {why}",
+			Meaning: "Every request is sent to it, and its name is wrong or DNS does not know it.",
 			Fixes:   []Remedy{{You, "correct {name}, or unset it where no proxy is needed", "unset {name}"}},
 		},
 		{
 			Code:    "MH1602",
 			Summary: "the HTTP proxy {proxy} cannot be connected to: {why}",
-			Meaning: "{name} sends every request to it. No server outside was asked.",
+			Meaning: "Every request is sent to it. No server outside was asked.",
 			Fixes:   []Remedy{{You, "correct {name}, or unset it where no proxy is needed", "unset {name}"}, {Network, "see whether the proxy {proxy} runs", ""}},
 		},
 		{
 			Code:    "MH1603",
 			Summary: "the HTTP proxy {proxy} does not answer",
-			Meaning: "{name} sends every request to it, and it is silent. The go command would wait without end once it is connected.",
+			Meaning: "Every request is sent to it, and it is silent. The go command would wait without end once it is connected.",
 			Fixes:   []Remedy{{Network, "see whether the proxy {proxy} works", ""}, {You, "correct {name}, or unset it where no proxy is needed", "unset {name}"}},
 		},
 		{
 			Code:    "MH1604",
 			Summary: "the HTTP proxy {proxy} wants a user and password (407)",
-			Meaning: "The go command shows only \"Proxy Authentication Required\". {why}",
+			Meaning: "The go command shows only \"Proxy Authentication Required\".",
 			Fixes:   []Remedy{{You, "put them into {name}", "export {name}=http://USER:PASSWORD@{proxy}"}},
 		},
 		{

@@ -53,7 +53,7 @@ func tlsCodes() []Entry {
 			Code:    "MH1708",
 			Summary: "{host} speaks only TLS {status}, which Go no longer does",
 			Meaning: "Go needs TLS 1.2 or later.",
-			Fixes:   []Remedy{{Owner, "have the server speak TLS 1.2 or later", ""}, {You, "until then, for one run", "GODEBUG=tls10server=1 go mod download"}},
+			Fixes:   []Remedy{{Owner, "have the server speak TLS 1.2 or later", ""}},
 		},
 		{
 			Code:    "MH1709",
@@ -64,7 +64,7 @@ func tlsCodes() []Entry {
 		{
 			Code:    "MH1710",
 			Summary: "the server at {addr} has no certificate for the name {host}",
-			Meaning: "It said so with an alert ({why}). It answers for other names.",
+			Meaning: "It said so with an alert.",
 			Fixes:   []Remedy{{Owner, "set up {host} on the server", ""}, {You, "check the name in GOPROXY", ""}},
 		},
 		{
@@ -112,7 +112,7 @@ func originCodes() []Entry {
 		{
 			Code:    "MH1901",
 			Summary: "{host} answers {status}",
-			Meaning: "The server was reached and failed. {why}",
+			Meaning: "The server was reached and failed.",
 			Fixes:   []Remedy{{Owner, "see the log of the server at {url}", ""}, {You, "until then have another entry of GOPROXY stand in", "go env -w GOPROXY='{entry}|https://proxy.golang.org|direct'"}},
 		},
 		{
@@ -192,7 +192,7 @@ func contentCodes() []Entry {
 		{
 			Code:    "MH2001",
 			Summary: "a login page answers instead of {host}: this network wants you to log in first",
-			Meaning: "A page came for a request of the protocol, by a redirect to {value}. The go command reports it as a checksum mismatch or as no valid zip.",
+			Meaning: "A page came for a request of the protocol, by a redirect to another host. The go command reports it as a checksum mismatch or as no valid zip.",
 			Fixes:   []Remedy{{You, "open a page in a browser and log in to the network", "http://{portal}"}},
 		},
 		{
@@ -241,7 +241,7 @@ func checksumCodes() []Entry {
 		{
 			Code:    "MH2101",
 			Summary: "the checksum database {db} cannot be reached, and no entry of GOPROXY answers for it",
-			Meaning: "Modules come, and the go command cannot verify what go.sum does not list yet, so it fails. {why}",
+			Meaning: "Modules come, and the go command cannot verify what go.sum does not list yet, so it fails.",
 			Fixes:   []Remedy{{You, "use a module proxy that answers for the database, or in mainland China", "go env -w GOSUMDB=sum.golang.google.cn"}, {Network, "let connections to {db} port 443 through", ""}},
 		},
 		{
@@ -283,13 +283,13 @@ func absenceCodes() []Entry {
 		{
 			Code:    "MH2201",
 			Summary: "there is no module {module}, says {host}",
-			Meaning: "The proxy works, and answered that it does not know the module. {why}",
+			Meaning: "The proxy works, and answered that it does not know the module.",
 			Fixes:   []Remedy{{You, "check the path of the module", ""}, {You, "if it is private, say so", "go env -w GOPRIVATE={pattern}"}},
 		},
 		{
 			Code:    "MH2202",
 			Summary: "{path} has no version {version}, says {host}",
-			Meaning: "The proxy knows the module and not this version. {why}",
+			Meaning: "The proxy knows the module and not this version.",
 			Fixes:   []Remedy{{You, "use one that there is: {versions}", "go list -m -versions {path}"}},
 		},
 		{
@@ -302,19 +302,19 @@ func absenceCodes() []Entry {
 		{
 			Code:    "MH2301",
 			Summary: "{host} wants a credential, and none was sent (401)",
-			Meaning: "The go command takes it from the address in GOPROXY, from netrc, or from GOAUTH. None of them has one for {host}.",
+			Meaning: "The go command takes it from the address in GOPROXY, from netrc, or from GOAUTH. None of them has one for this host.",
 			Fixes:   []Remedy{{You, "add a line for it to netrc", "machine {host} login USER password TOKEN"}, {Owner, "give out a credential", ""}},
 		},
 		{
 			Code:    "MH2302",
 			Summary: "{host} refuses the credential that was sent (401)",
-			Meaning: "It came from {from}. It is wrong, or no longer valid.",
+			Meaning: "It is wrong, or no longer valid.",
 			Fixes:   []Remedy{{You, "get a new credential and put it into {from}", ""}},
 		},
 		{
 			Code:    "MH2303",
 			Summary: "{host} forbids it (403)",
-			Meaning: "The server knows what was asked for and does not give it out. {why} A 403 also ends the list of GOPROXY where a comma follows.",
+			Meaning: "The server knows what was asked for and does not give it out. A 403 also ends the list of GOPROXY where a comma follows.",
 			Fixes:   []Remedy{{Owner, "allow it, or say why not", ""}},
 		},
 		{

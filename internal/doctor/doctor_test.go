@@ -42,8 +42,11 @@ func TestCatalogue(t *testing.T) {
 		if e.Code != Well && (e.Class() == "" || e.Class() == OK) {
 			t.Errorf("%s has no class", e.Code)
 		}
-		if e.Summary == "" || strings.HasSuffix(e.Summary, ".") || !strings.HasSuffix(e.Meaning, ".") && !strings.HasSuffix(e.Meaning, "}") {
+		if e.Summary == "" || strings.HasSuffix(e.Summary, ".") || !strings.HasSuffix(e.Meaning, ".") {
 			t.Errorf("%s: a summary has no full stop at its end, and a meaning has", e.Code)
+		}
+		if len(names(e.Meaning)) > 0 {
+			t.Errorf("%s: the meaning is of no one case, and has no {names}", e.Code)
 		}
 		if e.Code != Well && len(e.Fixes) == 0 {
 			t.Errorf("%s says not what to do", e.Code)

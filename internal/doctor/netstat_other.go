@@ -1,0 +1,10 @@
+//go:build !linux
+
+package doctor
+
+import (
+	"context"
+	"net/netip"
+)
+
+func dropsHere(context.Context, netip.AddrPort) bool { return false }
