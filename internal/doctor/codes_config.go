@@ -103,7 +103,7 @@ func configCodes() []Entry {
 		},
 		{
 			Code:    "MH1017",
-			Summary: "netrc has no password for {host}: its line for {value} is for another name",
+			Summary: "netrc has no password for {host}: its line for {netrc} is for another name",
 			Meaning: "The go command compares the machine of netrc with the host and port of the address, whole.",
 			Fixes:   []Remedy{{You, "write the name as it is in GOPROXY", "machine {host} login USER password TOKEN"}},
 		},

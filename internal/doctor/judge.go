@@ -17,6 +17,7 @@ func (t *target) judge() {
 		}
 	}
 	t.skipRest()
+	t.failed = t.lost || slices.ContainsFunc(t.findings, func(f Finding) bool { return f.Severity == Fail && f.Stage != StageSumDB }) || t.via != nil && !t.proxy.addr.IsValid()
 }
 
 // step adds a line to the table of stages. It reports whether the next stage was run.
@@ -63,6 +64,9 @@ func (t *target) stages() []Stage {
 // skipRest lists the stages behind the one that failed.
 func (t *target) skipRest() {
 	because := StageProxy
+	if t.lost {
+		because = StageSettings
+	}
 	for _, s := range t.steps {
 		if s.Status == Failed {
 			because = s.Stage
@@ -97,7 +101,7 @@ func (t *target) judgeDNS() bool {
 		s.Trace = append(s.Trace, "getent: "+join(f.getent))
 	}
 	if f.err != nil {
-		s.Trace = append(s.Trace, "Go: "+errText(f.err))
+		s.Trace = append(s.Trace, "Go: "+f.goErr())
 	}
 	if len(f.addrs) == 0 {
 		fd, _ := first(StageDNS, dnsRules, f)
@@ -373,11 +377,6 @@ func (t *target) judgeVCS() bool {
 		}
 	}
 	return t.step(s, nil)
-}
-
-// fails reports whether a target does not do its work.
-func (t *target) fails() bool {
-	return slices.ContainsFunc(t.findings, func(f Finding) bool { return f.Severity == Fail && f.Stage != StageSumDB }) || t.via != nil && !t.proxy.addr.IsValid()
 }
 
 // lacks reports whether a proxy says that it has not what was asked for.

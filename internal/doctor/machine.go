@@ -27,7 +27,7 @@ type machine struct {
 	dir       string
 	environ   map[string]string
 	env       map[string]string // of "go env"
-	changed   map[string]bool   // names that differ from the default
+	written   map[string]bool   // names that "go env -w" has set
 	goErr     string            // why the go command could not be asked
 	resolvers []netip.AddrPort
 	hostsFile string
@@ -35,7 +35,6 @@ type machine struct {
 	netrc     []netrcEntry
 	netrcName string
 	proxies   httpproxy.Config
-	turn      atomic.Uint32
 	fixed     bool // the resolvers were named
 }
 
@@ -44,7 +43,7 @@ const goPatience = 5 * time.Second
 
 // readMachine finds the settings. It opens no connection.
 func readMachine(ctx context.Context, o *Options) *machine {
-	m := &machine{dir: o.Dir, environ: map[string]string{}, env: map[string]string{}, changed: map[string]bool{}}
+	m := &machine{dir: o.Dir, environ: map[string]string{}, env: map[string]string{}, written: map[string]bool{}}
 	for _, kv := range o.Environ {
 		if name, v, ok := strings.Cut(kv, "="); ok {
 			m.environ[name] = v
@@ -82,39 +81,39 @@ func readMachine(ctx context.Context, o *Options) *machine {
 	return m
 }
 
+// goVariables are the settings that downloads depend on. Without names the go command runs a C compiler to print them all.
+var goVariables = []string{
+	"GOPROXY", "GOSUMDB", "GOPRIVATE", "GONOPROXY", "GONOSUMDB", "GOINSECURE", "GOAUTH", "GOFLAGS", "GOTOOLCHAIN", "GOVCS",
+	"GOMODCACHE", "GOTMPDIR", "GOENV", "GOMOD", "GOVERSION", "GOROOT",
+}
+
 // goEnv asks the go command, where there is one.
 func (m *machine) goEnv(ctx context.Context, environ []string) {
 	ctx, cancel := context.WithTimeout(ctx, goPatience)
 	defer cancel()
-	run := func(args ...string) ([]byte, error) {
-		cmd := exec.CommandContext(ctx, "go", args...)
-		cmd.Dir, cmd.WaitDelay = m.dir, 200*time.Millisecond
-		cmd.Env = append(append([]string{}, environ...), "GOTOOLCHAIN=local", "GOWORK=off") // so that none is downloaded, or missed, only to be asked
-		var stderr bytes.Buffer
-		cmd.Stderr = &stderr
-		out, err := cmd.Output()
-		if err != nil && stderr.Len() > 0 {
-			err = errors.New(oneLine(scrub(stderr.String())))
-		}
-		return out, err
-	}
-	out, err := run("env", "-json")
+	cmd := exec.CommandContext(ctx, "go", append([]string{"env", "-json"}, goVariables...)...)
+	cmd.Dir, cmd.WaitDelay = m.dir, 200*time.Millisecond
+	cmd.Env = append(append([]string{}, environ...), "GOTOOLCHAIN=local", "GOWORK=off") // so that none is downloaded, or missed, only to be asked
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
 	if err == nil {
 		err = json.Unmarshal(out, &m.env)
+	} else if stderr.Len() > 0 {
+		err = errors.New(oneLine(scrub(stderr.String())))
 	}
 	if err != nil {
-		m.goErr = err.Error()
+		m.goErr = errText(err)
 		m.defaults()
 		return
 	}
-	var changed map[string]string
-	if out, err := run("env", "-changed", "-json"); err == nil && json.Unmarshal(out, &changed) == nil {
-		for name := range changed {
-			m.changed[name] = true
+	if b, err := os.ReadFile(m.env["GOENV"]); err == nil && len(b) < 1<<20 {
+		for line := range strings.Lines(string(b)) {
+			name, _, _ := strings.Cut(line, "=")
+			m.written[name] = true
 		}
 	}
-	delete(m.changed, "GOTOOLCHAIN")
-	delete(m.changed, "GOWORK")
+	m.env["GOTOOLCHAIN"] = m.environ["GOTOOLCHAIN"]
 }
 
 // defaults stand in for a go command that cannot be asked.
@@ -122,7 +121,7 @@ func (m *machine) defaults() {
 	m.env["GOPROXY"], m.env["GOSUMDB"] = goproxy.DefaultUpstreams, goproxy.DefaultSumDB
 	for _, name := range []string{"GOPROXY", "GOSUMDB", "GOPRIVATE", "GONOPROXY", "GONOSUMDB", "GOFLAGS", "GOMODCACHE"} {
 		if v := m.environ[name]; v != "" {
-			m.env[name], m.changed[name] = v, true
+			m.env[name] = v
 		}
 	}
 }
@@ -132,7 +131,7 @@ func (m *machine) from(name string) string {
 	switch {
 	case m.environ[name] != "":
 		return "the environment"
-	case m.changed[name] && m.env["GOENV"] != "":
+	case m.written[name]:
 		return m.env["GOENV"]
 	}
 	return "Go's defaults"
@@ -143,12 +142,13 @@ func (m *machine) resolver() *net.Resolver {
 	if !m.fixed {
 		return &net.Resolver{PreferGo: true}
 	}
+	var dials atomic.Uint32 // A and AAAA are asked for at once, of the first server first
 	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		if len(m.resolvers) == 0 {
 			return nil, errors.New("no DNS server is set")
 		}
 		var d net.Dialer
-		conn, err := d.DialContext(ctx, network, m.resolvers[int(m.turn.Add(1)-1)%len(m.resolvers)].String())
+		conn, err := d.DialContext(ctx, network, m.resolvers[int(dials.Add(1)-1)/2%len(m.resolvers)].String())
 		if err == nil {
 			context.AfterFunc(ctx, func() { conn.Close() })
 		}
@@ -157,7 +157,28 @@ func (m *machine) resolver() *net.Resolver {
 }
 
 // proxyFor returns the HTTP proxy for an address, nil for none.
-func (m *machine) proxyFor(u *url.URL) (*url.URL, error) { return m.proxies.ProxyFunc()(u) }
+func (m *machine) proxyFor(u *url.URL) (*url.URL, error) {
+	p, err := m.proxies.ProxyFunc()(u)
+	if err != nil || p == nil {
+		return nil, err
+	}
+	return p, checkProxy(m.environ[m.proxyName(u.Scheme)])
+}
+
+// checkProxy says what is wrong with the address of an HTTP proxy. What net/http makes of a wrong one is a host that was not meant.
+func checkProxy(addr string) error {
+	if !strings.Contains(addr, "://") {
+		addr = "http://" + addr
+	}
+	u, err := url.Parse(addr)
+	switch {
+	case err != nil:
+		return errors.New("it cannot be read")
+	case u.Hostname() == "":
+		return errors.New("it has no host")
+	}
+	return nil
+}
 
 // proxyName is the variable that names the proxy for a scheme.
 func (m *machine) proxyName(scheme string) string {

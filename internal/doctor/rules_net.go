@@ -1,7 +1,9 @@
 package doctor
 
 import (
+	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"runtime"
 	"slices"
@@ -44,13 +46,16 @@ func (s *serverFacts) overTCP() bool {
 // strange is an address that no server outside has.
 func strange(a netip.Addr) bool { return a.IsUnspecified() || a.IsLoopback() }
 
+func inside(a netip.Addr) bool { return strange(a) || a.IsPrivate() || a.IsLinkLocalUnicast() }
+
 func (f *dnsFacts) sink() bool {
 	name := strings.TrimSuffix(strings.ToLower(f.host), ".")
 	return len(f.addrs) > 0 && len(f.hosts) == 0 && !f.literal && name != "localhost" && !strings.HasSuffix(name, ".localhost") &&
 		!slices.ContainsFunc(f.addrs, func(a netip.Addr) bool { return !strange(a) })
 }
 
-// disagree returns two servers that gave addresses of which none is the same.
+// disagree returns two servers of which one gave an address inside and the other one outside. Other differences are
+// usual: the servers of a large site are named to each by what is near.
 func (f *dnsFacts) disagree() (a, b *serverFacts) {
 	for i := range f.servers {
 		s := &f.servers[i]
@@ -59,11 +64,20 @@ func (f *dnsFacts) disagree() (a, b *serverFacts) {
 		}
 		if a == nil {
 			a = s
-		} else if !slices.ContainsFunc(s.a.addrs, func(x netip.Addr) bool { return slices.Contains(a.a.addrs, x) }) {
+		} else if inside(s.a.addrs[0]) != inside(a.a.addrs[0]) {
 			return a, s
 		}
 	}
 	return nil, nil
+}
+
+// goErr is what Go's look-up says, without the server, which stands elsewhere.
+func (f *dnsFacts) goErr() string {
+	var e *net.DNSError
+	if errors.As(f.err, &e) {
+		return oneLine(e.Err)
+	}
+	return errText(f.err)
 }
 
 func (f *dnsFacts) vars() Vars {
@@ -96,7 +110,7 @@ func (f *dnsFacts) vars() Vars {
 		v["resolver"], v["value"], v["other"], v["otherwise"] = a.addr.Addr().String(), join(a.a.addrs), b.addr.Addr().String(), join(b.a.addrs)
 	}
 	if f.err != nil {
-		v["goerr"] = errText(f.err)
+		v["goerr"] = f.goErr()
 	}
 	return v
 }
@@ -128,7 +142,7 @@ var dnsRules = []rule[*dnsFacts]{
 
 // dnsWarnings are what is not well with a name that has an address.
 var dnsWarnings = []rule[*dnsFacts]{
-	{"MH1210", Warn, func(f *dnsFacts) Confidence { a, _ := f.disagree(); return ifTrue(a != nil && !f.sink(), Certain) }, nil},
+	{"MH1210", Warn, func(f *dnsFacts) Confidence { a, _ := f.disagree(); return ifTrue(a != nil, Certain) }, nil},
 	{"MH1215", Warn, func(f *dnsFacts) Confidence {
 		return ifTrue(len(f.servers) > 1 && f.server(gotAddrs) != nil && f.server(noReply, portClosed, rejectedBy) != nil, Certain)
 	}, []string{"Go's look-up took {took}"}},

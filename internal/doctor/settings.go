@@ -111,7 +111,7 @@ func (e *examination) judgeSumDB(add adder) {
 		add("MH1007", needed, Certain, v, says)
 	case err != nil && spec != "":
 		add("MH1006", needed, Certain, v.with(Vars{"why": errText(err)}), says)
-	case spec == goproxy.Off && m.changed["GOSUMDB"]:
+	case spec == goproxy.Off && m.from("GOSUMDB") != "Go's defaults":
 		add("MH1013", Info, Certain, v, says)
 	}
 	if only := m.env["GONOSUMDB"]; only != "" && m.environ["GONOSUMDB"] != "" && m.env["GONOPROXY"] == "" {
@@ -125,11 +125,7 @@ func (e *examination) judgeProxies(add adder) {
 		name := e.m.proxyName(t.url.Scheme)
 		if _, err := e.m.proxyFor(t.url); err != nil && !seen[name] {
 			seen[name] = true
-			why := errors.Unwrap(err)
-			if why == nil || strings.Contains(why.Error(), "://") {
-				why = errors.New("it cannot be read")
-			}
-			add("MH1009", Fail, Certain, Vars{"name": name, "why": errText(why)})
+			add("MH1009", Fail, Certain, Vars{"name": name, "why": errText(checkProxy(e.m.environ[name]))})
 		}
 	}
 }

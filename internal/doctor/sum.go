@@ -118,26 +118,13 @@ func (f *sumFacts) absent() bool {
 	return f != nil && f.supported != nil && f.supported.end == "" && absent(f.supported.status)
 }
 
-// sumTarget returns the checksum database itself, where no entry of GOPROXY answers for it and the list lets the
-// go command ask there; nil where it need not be asked.
+// sumTarget returns the checksum database itself, where the go command would ask there; else nil.
 func (e *examination) sumTarget(db goproxy.SumDB) *target {
 	if db.Name == "" || e.m.unverified(e.Module) {
 		return nil
 	}
-	if db.URL == "" {
-		for _, n := range e.entries {
-			switch {
-			case n.URL == goproxy.Off:
-				return nil
-			case n.URL == goproxy.Direct:
-			case n.target == nil:
-				continue
-			case n.target.sum.serves():
-				return nil
-			case n.target.sum == nil && n.target.content == nil && !n.AnyError:
-				return nil // it fails, and the go command stops there
-			}
-		}
+	if from, worst := e.sumEntry(); db.URL == "" && (from != nil || worst != nil) {
+		return nil
 	}
 	address := db.URL
 	if address == "" {

@@ -31,6 +31,7 @@ type target struct {
 	host  string
 	port  string
 	via   *url.URL // the HTTP proxy, nil for none
+	lost  bool     // the setting for an HTTP proxy cannot be used
 	proxy *target  // that of via
 	roots *rootPool
 	once  sync.Once // reach, of an HTTP proxy
@@ -48,12 +49,16 @@ type target struct {
 
 	steps    []Step
 	findings []Finding
+	failed   bool // as judge left it
 }
 
 func newTarget(m *machine, role string, u *url.URL, roots *rootPool) *target {
 	t := &target{m: m, role: role, url: u, host: u.Hostname(), port: portOf(u), roots: roots, name: goproxy.Redact(strings.TrimRight(u.String(), "/"))}
 	if role != roleProxy {
-		t.via, _ = m.proxyFor(u) // what cannot be read is a finding of the settings
+		var err error
+		if t.via, err = m.proxyFor(u); err != nil { // that is a finding of the settings
+			t.via, t.lost = nil, true
+		}
 	}
 	return t
 }
@@ -98,6 +103,9 @@ func hostPort(u *url.URL) string { return net.JoinHostPort(u.Hostname(), portOf(
 // reach walks the stages up to a connection: DNS, TCP, and the HTTP proxy where there is one. It
 // reports whether there is one.
 func (t *target) reach(ctx context.Context) bool {
+	if t.lost {
+		return false
+	}
 	if t.via != nil {
 		t.proxy.once.Do(func() { t.proxy.reach(ctx) })
 		return t.proxy.addr.IsValid() && (t.url.Scheme != "https" || t.connectTunnel(ctx))

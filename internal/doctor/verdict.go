@@ -82,7 +82,7 @@ walk:
 		case n.URL == goproxy.Off:
 			break walk
 		case t == nil:
-		case t.fails():
+		case t.failed:
 			failing = append(failing, t)
 			if !n.AnyError && i < len(e.entries)-1 {
 				stopped = i
@@ -117,7 +117,7 @@ walk:
 func (e *examination) direct() bool {
 	for _, t := range e.targets {
 		if t.role == roleVCS {
-			return !t.fails()
+			return !t.failed
 		}
 	}
 	return e.Module == ""
@@ -155,7 +155,7 @@ func (e *examination) lowerRest(failing []*target) {
 // comma adds that the next entry would have worked.
 func (e *examination) comma(stopped int) {
 	for _, n := range e.entries[stopped+1:] {
-		if n.URL == goproxy.Off || n.target != nil && (n.target.fails() || n.target.lacks(e)) || n.target == nil && n.URL != goproxy.Direct {
+		if n.URL == goproxy.Off || n.target != nil && (n.target.failed || n.target.lacks(e)) || n.target == nil && n.URL != goproxy.Direct {
 			continue
 		}
 		t := e.entries[stopped].target
@@ -306,11 +306,11 @@ func (e *examination) lowerSums(needed *target) {
 
 // noCopy says that an entry which stands in does not do so for the database.
 func (e *examination) noCopy(worst *target, db goproxy.SumDB) {
-	if !worst.fails() {
+	if !worst.failed {
 		return
 	}
 	for _, n := range e.entries {
-		if t := n.target; t != nil && t != worst && t.sum.absent() && !t.fails() {
+		if t := n.target; t != nil && t != worst && t.sum.absent() && !t.failed {
 			f := newFinding("MH1004", StageSumDB, Certain, t.vars().with(Vars{"db": db.Name, "better": orDirect(e.m.env["GOPROXY"])}))
 			f.Targets = []string{t.name}
 			f.Evidence = []Text{{"GET {url}: {status}", t.sum.vars()}}
@@ -322,7 +322,7 @@ func (e *examination) noCopy(worst *target, db goproxy.SumDB) {
 
 // unreachable says that the database itself cannot be asked, with what was found on the way to it.
 func (e *examination) unreachable(t *target, db goproxy.SumDB) {
-	if t.sum.serves() || !t.fails() {
+	if t.sum.serves() || !t.failed {
 		return
 	}
 	for i, f := range t.findings {
