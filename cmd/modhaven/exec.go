@@ -29,6 +29,7 @@ func execCommand(p *process) *cobra.Command {
 	verbose := cmd.Flags().BoolP("verbose", "v", false, p.msg.Text("Log every download to standard error"))
 	attempts := cmd.Flags().Int("attempts", 1, p.msg.Text("How often CMD is run at most, where it fails and downloads did too"))
 	_ = cmd.RegisterFlagCompletionFunc("attempts", cobra.NoFileCompletions)
+	consult := cmd.Flags().Bool("doctor", true, p.msg.Text("Ask the doctor why, when CMD fails and downloads did too"))
 	cmd.Flags().SetInterspersed(false) // what follows CMD is its own
 	p.document(cmd, execManual())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -43,7 +44,7 @@ func execCommand(p *process) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		e := &execution{process: p, settings: s, program: program, args: args, attempts: *attempts, quiet: *quiet, verbose: *verbose}
+		e := &execution{process: p, settings: s, program: program, args: args, attempts: *attempts, quiet: *quiet, verbose: *verbose, consult: *consult}
 		status, err := e.run(cmd.Context())
 		if err != nil || status == exitOK {
 			return err
@@ -89,8 +90,8 @@ func execManual() manual {
 
 			At the end one line on standard error says how many modules were served, how many of
 			them came from the store, and what went wrong on the way. Where CMD failed and
-			downloads did too, the reasons of each upstream stand before it. A terminal shows how far
-			a large download is.
+			downloads did too, the reasons of each upstream stand before it, and what the doctor says
+			about them. A terminal shows how far a large download is.
 
 			With --attempts a CMD that fails, and whose downloads did too, is run again from the start.
 			That is for what no proxy can try again. Its standard input must be a terminal, a file or

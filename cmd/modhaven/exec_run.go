@@ -32,6 +32,7 @@ type execution struct {
 	attempts int
 	quiet    bool
 	verbose  bool
+	consult  bool
 }
 
 // run runs the command behind a proxy and returns the exit status.
@@ -69,7 +70,7 @@ func (e *execution) run(ctx context.Context) (status int, err error) {
 		e.complain(e.msg.Sprintf("the proxy on %s ended early: %v", ln.Addr().String(), err))
 	}
 	leaks, _ := hv.leaks.Leaks()
-	e.conclude(status, left, t.sum(), leaks)
+	e.conclude(ctx, status, left, t.sum(), leaks)
 	return status, nil
 }
 
@@ -115,10 +116,11 @@ type left struct {
 }
 
 // conclude says at the end what was done, and what may be why the command failed.
-func (e *execution) conclude(status int, l left, s sum, leaks []upstream.Leak) {
+func (e *execution) conclude(ctx context.Context, status int, l left, s sum, leaks []upstream.Leak) {
 	if status != exitOK {
 		e.explainFailures(l.failed)
 		e.explainUnderWay(l.underWay, time.Now())
+		e.diagnose(ctx, l)
 		s.failed = 0 // that is said
 	}
 	for _, l := range leaks[:min(len(leaks), maxReasons)] {

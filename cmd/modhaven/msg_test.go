@@ -35,8 +35,14 @@ func TestTranslated(t *testing.T) {
 	}
 	catalogue := make(map[string]bool)
 	chinese := msg.For("zh_CN.UTF-8")
-	for _, text := range literalsIn(t, "../../internal/msg/chinese.go") {
-		catalogue[fold(text)] = true
+	files, err := filepath.Glob("../../internal/msg/chinese*.go")
+	if err != nil || len(files) < 2 {
+		t.Fatalf("%d files of translations, %v", len(files), err)
+	}
+	for _, file := range files {
+		for _, text := range literalsIn(t, file) {
+			catalogue[fold(text)] = true
+		}
 	}
 	for text := range said {
 		if strings.Trim(text, "%sqvd: ") == "" {

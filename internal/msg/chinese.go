@@ -7,7 +7,7 @@ type entry struct{ english, chinese string }
 // an English text is broken into lines does not count where it has no verbs.
 func chinese() []entry {
 	var all []entry
-	for _, part := range [][]entry{chineseCommands(), chineseManual(), chineseSettings(), chineseProblems(), chineseRunning(), chineseExec(), chineseStatus(), chineseLedger(), chineseSumdb(), chineseVerify(), chineseExplain(), chineseToken()} {
+	for _, part := range [][]entry{chineseCommands(), chineseManual(), chineseSettings(), chineseProblems(), chineseRunning(), chineseExec(), chineseStatus(), chineseLedger(), chineseSumdb(), chineseVerify(), chineseExplain(), chineseToken(), chineseDoctor()} {
 		all = append(all, part...)
 	}
 	return all
@@ -343,8 +343,8 @@ func chineseExec() []entry {
 			"CMD 的环境就是调用者的环境，只改两个变量：GOPROXY 是该代理，以及它之前和之后的项；GOSUMDB 是不带地址的校验和数据库，因此会经由代理询问。若代理也获取私有模块，GONOPROXY 为 none。"},
 		{"CMD has the standard streams, the terminal and the process group of Modhaven. Signals that are sent to Modhaven alone are passed on to it. Options behind CMD are its own.",
 			"CMD 使用 Modhaven 的标准流、终端和进程组。只发给 Modhaven 的信号会转发给它。CMD 之后的选项属于 CMD。"},
-		{"At the end one line on standard error says how many modules were served, how many of them came from the store, and what went wrong on the way. Where CMD failed and downloads did too, the reasons of each upstream stand before it. A terminal shows how far a large download is.",
-			"结束时在标准错误上打印一行：提供了多少模块，其中多少来自存储，途中出了什么问题。CMD 失败且有下载失败时，在此之前列出各上游的原因。终端上会显示大文件的下载进度。"},
+		{"At the end one line on standard error says how many modules were served, how many of them came from the store, and what went wrong on the way. Where CMD failed and downloads did too, the reasons of each upstream stand before it, and what the doctor says about them. A terminal shows how far a large download is.",
+			"结束时在标准错误上打印一行：提供了多少模块，其中多少来自存储，途中出了什么问题。CMD 失败且有下载失败时，在此之前列出各上游的原因，以及诊断的结论。终端上会显示大文件的下载进度。"},
 		{"With --attempts a CMD that fails, and whose downloads did too, is run again from the start. That is for what no proxy can try again. Its standard input must be a terminal, a file or /dev/null.",
 			"使用 --attempts 时，若 CMD 失败且其下载也失败，则从头重新运行。这是为了任何代理都无法重试的情况。其标准输入必须是终端、文件或 /dev/null。"},
 		{"How often CMD is run at most, where it fails and downloads did too", "CMD 失败且下载也失败时，最多运行 CMD 几次"},

@@ -1,7 +1,7 @@
 // Package msg says what people read in their language: English, or Simplified Chinese
 // where the locale asks for it.
 //
-// Messages are keyed by their English text, and chinese.go is the only catalogue. What
+// Messages are keyed by their English text, and the files chinese*.go are the only catalogue. What
 // programs read (keys, JSON, log records, answers of the protocol) is never translated.
 package msg
 
