@@ -115,7 +115,7 @@ func pathCodes() []Entry {
 		{
 			Code:    "MH1404",
 			Summary: "large packets from {host} get lost on the way back",
-			Meaning: "The server took the handshake, and of its answer only a small later piece arrived: the full-size packets before it vanished.",
+			Meaning: "The server took the handshake, and the full-size packets of its answer vanish: small ones behind them arrive, or a handshake for which both sides send small packets works.",
 			Fixes:   []Remedy{{Network, "let ICMP \"fragmentation needed\" through to {ip}, or clamp the MSS", "iptables -t mangle -A FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu"}, {You, "until it is mended, find smaller packets by trying", "sysctl net.ipv4.tcp_mtu_probing=1"}},
 		},
 		{

@@ -25,8 +25,8 @@ type Options struct {
 	Version  string            // "" for any
 
 	Resolvers []netip.AddrPort // in place of the system's
-	Roots     *x509.CertPool   // in place of the system's
-	Now       func() time.Time // of the clock that certificates are judged by; nil for time.Now
+	Roots     *x509.CertPool   `json:"-"` // in place of the system's
+	Now       func() time.Time `json:"-"` // of the clock that certificates are judged by; nil for time.Now
 }
 
 // An examination is one run.

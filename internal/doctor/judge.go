@@ -265,7 +265,7 @@ func (t *target) judgeTLS() bool {
 		s.Trace = append(s.Trace, "certificate: "+oneLine(c.Subject.String())+"; issuer: "+oneLine(c.Issuer.String())+"; "+day(c.NotBefore)+" to "+day(c.NotAfter)+"; names: "+namesOf(c))
 	}
 	if f.small != nil {
-		s.Trace = append(s.Trace, "short first message: "+f.small.said(), "other name: "+f.other.said(), "nothing sent: "+f.idle)
+		s.Trace = append(s.Trace, "short first message: "+f.small.said(), "other name: "+f.other.said(), "small packets: "+f.pieces.said(), "nothing sent: "+f.idle)
 	}
 	if fd, ok := first(StageTLS, tlsRules, f); ok {
 		return t.step(s, []Finding{fd})

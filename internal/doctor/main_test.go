@@ -7,5 +7,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if runHelper() {
+		return
+	}
 	proxytest.Main(m)
 }

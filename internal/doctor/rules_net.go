@@ -247,11 +247,12 @@ var tcpRules = []rule[*tcpFacts]{
 	}, tcpEvidence},
 	{"MH1303", "", func(f *tcpFacts) Confidence { return ifTrue(f.rejected() && f.own && !f.fromHost(), Certain) }, tcpEvidence},
 	{"MH1407", "", func(f *tcpFacts) Confidence { return ifTrue(f.rejected() && f.dial.icmp.timeExceeded(), Certain) }, tcpEvidence},
+	{"MH1504", "", func(f *tcpFacts) Confidence { return ifTrue(f.fromHost() && f.dial.icmp.hostUnreachable(), Certain) }, tcpEvidence},
 	{"MH1310", "", func(f *tcpFacts) Confidence { return ifTrue(f.fromHost(), Certain) }, tcpEvidence},
 	{"MH1309", "", func(f *tcpFacts) Confidence { return ifTrue(f.rejected() && f.dial.icmp.prohibited(), Certain) }, tcpEvidence},
 	{"MH1301", "", func(f *tcpFacts) Confidence { return ifTrue(f.rejected() && f.dial.icmp.portUnreachable(), Certain) }, tcpEvidence},
 	{"MH1504", "", func(f *tcpFacts) Confidence {
-		return ifTrue(f.rejected() && f.dial.icmp.hostUnreachable() && answered(f.controls).outcome != "", Likely)
+		return ifTrue(f.rejected() && f.dial.icmp.hostUnreachable() && f.dial.took > 500*time.Millisecond && answered(f.controls).outcome != "", Likely)
 	}, tcpEvidence},
 	{"MH1803", "", func(f *tcpFacts) Confidence {
 		return ifTrue(f.rejected() && f.dial.icmp.hostUnreachable() && f.dial.took > 500*time.Millisecond, Likely)

@@ -28,7 +28,7 @@ func (f *tlsFacts) vars() Vars {
 	} else {
 		v["status"] = "1.1"
 	}
-	v["smallsaid"], v["othersaid"] = f.small.said(), f.other.said()
+	v["smallsaid"], v["othersaid"], v["piecessaid"] = f.small.said(), f.other.said(), f.pieces.said()
 	if c := f.leaf(); c != nil {
 		v["since"], v["until"] = day(c.NotBefore), day(c.NotAfter)
 		v["issuer"], v["subject"] = oneLine(c.Issuer.String()), oneLine(c.Subject.String())
@@ -118,6 +118,7 @@ var handshakeEvidence = []string{
 	"{gaps} packets came after others that did not",
 	"a first message of 300 bytes: {smallsaid}",
 	"a handshake that names another host: {othersaid}",
+	"a handshake in small packets: {piecessaid}",
 	"a connection on which nothing is sent: {idle}",
 }
 
@@ -139,14 +140,18 @@ var tlsRules = []rule[*tlsFacts]{
 	{"MH1711", "", func(f *tlsFacts) Confidence { return ifTrue(f.alert() == alertCertificate, Certain) }, handshakeEvidence},
 	{"MH1709", "", func(f *tlsFacts) Confidence { return ifTrue(f.alert() >= 0, Certain) }, handshakeEvidence},
 
-	{"MH1404", "", func(f *tlsFacts) Confidence { return ifTrue(f.timeout() && f.seen && f.flow.gaps > 0, Certain) }, handshakeEvidence},
+	{"MH1404", "", func(f *tlsFacts) Confidence {
+		return ifTrue(f.timeout() && f.seen && (f.flow.gaps > 0 || f.whole() && f.pieces.answers()), Certain)
+	}, handshakeEvidence},
 	{"MH1403", "", func(f *tlsFacts) Confidence {
 		return ifTrue(f.timeout() && !f.whole() && f.small.answers() && !f.other.answers(), Certain)
 	}, handshakeEvidence},
 	{"MH1307", "", func(f *tlsFacts) Confidence {
 		return ifTrue(f.timeout() && f.other.answers() && !f.small.answers(), sure(f.seen && !f.whole()))
 	}, handshakeEvidence},
-	{"MH1904", "", func(f *tlsFacts) Confidence { return ifTrue(f.timeout() && f.whole(), Certain) }, handshakeEvidence},
+	{"MH1904", "", func(f *tlsFacts) Confidence {
+		return ifTrue(f.timeout() && f.whole(), sure(f.pieces != nil && f.pieces.opened))
+	}, handshakeEvidence},
 	{"MH1904", "", func(f *tlsFacts) Confidence { return ifTrue(f.timeout() && (!f.seen || f.target.via != nil), Possible) }, handshakeEvidence},
 	{"MH1312", "", func(f *tlsFacts) Confidence { return ifTrue(f.timeout(), Likely) }, handshakeEvidence},
 	{"MH1308", "", func(f *tlsFacts) Confidence {

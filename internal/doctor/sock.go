@@ -14,6 +14,7 @@ import (
 type sockOptions struct {
 	ttl    int // how many routers packets may pass; 0: the system's own number
 	minTTL int // what comes with a lower number is dropped by the kernel; 0: nothing is
+	mss    int // the largest segment that either side sends; 0: what the links take
 }
 
 // An icmpError is why a router, or the kernel itself, gave a packet up.

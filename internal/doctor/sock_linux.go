@@ -52,7 +52,12 @@ func (o sockOptions) set(fd int, v6 bool) error {
 		}
 	}
 	if o.minTTL > 0 {
-		return unix.SetsockoptInt(fd, level, minHops, o.minTTL)
+		if err := unix.SetsockoptInt(fd, level, minHops, o.minTTL); err != nil {
+			return err
+		}
+	}
+	if o.mss > 0 {
+		return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_MAXSEG, o.mss)
 	}
 	return nil
 }

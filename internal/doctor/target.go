@@ -174,9 +174,9 @@ func (t *target) nearNetrc() string {
 }
 
 // open connects to the target: to the address that answers, through the HTTP proxy where there is one.
-func (t *target) open(ctx context.Context) (*wire, error) {
+func (t *target) open(ctx context.Context, o sockOptions) (*wire, error) {
 	if t.via == nil {
-		conn, d := open(ctx, t.addr, sockOptions{}, connectPatience)
+		conn, d := open(ctx, t.addr, o, connectPatience)
 		if conn == nil {
 			return nil, d.err
 		}

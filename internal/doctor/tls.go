@@ -82,6 +82,7 @@ type tlsFacts struct {
 	target *target
 	handshake
 	small, other *handshake // with a short first message; with another name. nil where not tried
+	pieces       *handshake // in small packets both ways
 	idle         string     // see idle
 	old          uint16     // the version of TLS that the server speaks, where it is too old
 	verify       error      // what is wrong with the certificate
@@ -115,7 +116,7 @@ func examineTLS(ctx context.Context, t *target, now time.Time) *tlsFacts {
 	return f
 }
 
-// compare makes a handshake with a short first message and one with another name, and sees
+// compare makes a handshake with a short first message, one with another name and one in small packets, and sees
 // what the connection does without any.
 func (f *tlsFacts) compare(ctx context.Context) {
 	var wg sync.WaitGroup
@@ -127,6 +128,13 @@ func (f *tlsFacts) compare(ctx context.Context) {
 		h := f.target.shake(ctx, otherPatience, &tls.Config{ServerName: otherName})
 		f.other = &h
 	})
+	if deepProbes {
+		wg.Go(func() {
+			const mss = 536 // RFC 9293, 3.7.1: what every way must take
+			h := f.target.shakeWith(ctx, otherPatience, sockOptions{mss: mss}, &tls.Config{ServerName: f.target.host})
+			f.pieces = &h
+		})
+	}
 	if f.target.via == nil {
 		wg.Go(func() { f.idle = idle(ctx, f.target.addr) })
 	}
@@ -139,10 +147,14 @@ func (h *handshake) answers() bool {
 }
 
 // shake makes one handshake. What is wrong with the certificate is judged later.
-func (t *target) shake(ctx context.Context, patience time.Duration, c *tls.Config) (h handshake) {
+func (t *target) shake(ctx context.Context, patience time.Duration, c *tls.Config) handshake {
+	return t.shakeWith(ctx, patience, sockOptions{}, c)
+}
+
+func (t *target) shakeWith(ctx context.Context, patience time.Duration, o sockOptions, c *tls.Config) (h handshake) {
 	start := time.Now()
 	defer func() { h.took = time.Since(start) }()
-	conn, err := t.open(ctx)
+	conn, err := t.open(ctx, o)
 	if err != nil {
 		return handshake{err: err}
 	}
@@ -251,7 +263,7 @@ func (t *target) serverDate(ctx context.Context) (date time.Time) {
 	ctx, cancel := context.WithTimeout(ctx, otherPatience)
 	defer cancel()
 	tr := &http.Transport{
-		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return t.open(ctx) },
+		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return t.open(ctx, sockOptions{}) },
 		TLSClientConfig:   &tls.Config{ServerName: t.host, InsecureSkipVerify: true}, //nolint:gosec // nothing is told, and only the date believed
 		DisableKeepAlives: true,
 	}

@@ -154,7 +154,7 @@ func (w *world) passOn(to string) http.Handler {
 	if err != nil {
 		w.Fatal(err)
 	}
-	p := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(u); r.Out.Host = u.Host }, FlushInterval: -1, ErrorLog: log.New(io.Discard, "", 0)}
+	p := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(u); r.Out.Host = u.Host }, FlushInterval: -1, ErrorLog: quiet()}
 	tr := http.DefaultTransport.(*http.Transport).Clone()
 	tr.DisableCompression = true
 	tr.DisableKeepAlives = true
@@ -165,7 +165,7 @@ func (w *world) passOn(to string) http.Handler {
 // serve serves h, over TLS where c is not nil.
 func (w *world) serve(c *tls.Config, h http.Handler) string {
 	l := w.listen()
-	s := &http.Server{Handler: h, TLSConfig: c, ErrorLog: log.New(io.Discard, "", 0), ReadHeaderTimeout: time.Minute}
+	s := &http.Server{Handler: h, TLSConfig: c, ErrorLog: quiet(), ReadHeaderTimeout: time.Minute}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -195,6 +195,8 @@ func (w *world) accept(f func(net.Conn)) string {
 	accept(w.T, l, f)
 	return l.Addr().String()
 }
+
+func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
 
 // accept hands each connection of l to f, until the test ends.
 func accept(t *testing.T, l net.Listener, f func(net.Conn)) {
