@@ -78,8 +78,8 @@ var netFaults = []netFault{
 		n.in("server", "iptables -t nat -A PREROUTING "+toProxy+"-j DNAT --to-destination 203.0.113.99:443")
 	}, PortMapping, "MH1504", "mapping of port 443", ""},
 	{"a port forwarder without a backend", func(n *network) {
-		n.https.Close()
-		accept(n.T, n.listenAt("server", serverAddr+":443"), func(net.Conn) {})
+		n.env["GOPROXY"] = "https://proxy.test:444"
+		accept(n.T, n.listenAt("server", serverAddr+":444"), func(net.Conn) {})
 	}, PortMapping, "MH1501", "docker ps", ""},
 
 	// Does it get there?
@@ -112,8 +112,8 @@ var netFaults = []netFault{
 	}, Path, "MH1404", "clamp", ""},
 	{"everything after the handshake is lost", commands("router: iptables -A FORWARD " + toProxy + "-m length --length 100:65535 -j DROP"), Firewall, "MH1312", "open connections", ""},
 	{"a server that says nothing", func(n *network) {
-		n.https.Close()
-		accept(n.T, n.listenAt("server", serverAddr+":443"), swallow)
+		n.env["GOPROXY"] = "https://proxy.test:444"
+		accept(n.T, n.listenAt("server", serverAddr+":444"), swallow)
 	}, OriginSick, "MH1904", "restart", ""},
 
 	// HTTP
@@ -172,27 +172,25 @@ func (n *network) six() {
 	}
 }
 
-// fullQueue has a program listen on the proxy's port that takes no connection, until its queue is full.
+// fullQueue has a program listen that takes no connection, until its queue is full.
 func (n *network) fullQueue() {
-	n.https.Close()
-	n.do("server", func() {
+	n.env["GOPROXY"] = "https://proxy.test:444"
+	n.do("server", func() error {
 		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
-			n.Fatal(err)
+			return err
 		}
 		n.Cleanup(func() { unix.Close(fd) })
-		addr := &unix.SockaddrInet4{Port: 443, Addr: netip.MustParseAddr(serverAddr).As4()}
-		if err := errors.Join(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1), unix.Bind(fd, addr), unix.Listen(fd, 0)); err != nil {
-			n.Fatal(err)
-		}
+		return errors.Join(unix.Bind(fd, &unix.SockaddrInet4{Port: 444, Addr: netip.MustParseAddr(serverAddr).As4()}), unix.Listen(fd, 0))
 	})
-	n.do("client", func() {
+	n.do("client", func() error {
 		for range 2 {
 			d := net.Dialer{Timeout: time.Second}
-			if c, err := d.DialContext(n.Context(), "tcp", serverAddr+":443"); err == nil {
+			if c, err := d.DialContext(n.Context(), "tcp", serverAddr+":444"); err == nil {
 				n.Cleanup(func() { c.Close() })
 			}
 		}
+		return nil
 	})
 }
 

@@ -113,9 +113,9 @@ func (n *network) in(part, command string) {
 }
 
 // do calls f with sockets of a namespace.
-func (n *network) do(part string, f func()) {
+func (n *network) do(part string, f func() error) {
 	n.Helper()
-	done := make(chan error)
+	done := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread() // and not unlocked: the thread ends with the goroutine
 		fd, err := os.Open("/var/run/netns/" + n.where[part])
@@ -124,7 +124,7 @@ func (n *network) do(part string, f func()) {
 			fd.Close()
 		}
 		if err == nil {
-			f()
+			err = f()
 		}
 		done <- err
 	}()
@@ -136,11 +136,7 @@ func (n *network) do(part string, f func()) {
 // listenAt listens in a namespace.
 func (n *network) listenAt(part, addr string) (l net.Listener) {
 	n.Helper()
-	var err error
-	n.do(part, func() { l, err = net.Listen("tcp", addr) })
-	if err != nil {
-		n.Fatal(err)
-	}
+	n.do(part, func() (err error) { l, err = net.Listen("tcp", addr); return err })
 	n.Cleanup(func() { l.Close() })
 	return l
 }
@@ -152,11 +148,7 @@ func (n *network) serveAll() {
 	n.sum = proxytest.NewSumDB(t, "sum.test")
 	n.up = proxytest.New(t, proxytest.WithSumDB(n.sum))
 	var udp net.PacketConn
-	var err error
-	n.do("server", func() { udp, err = net.ListenPacket("udp", dnsAddr+":53") })
-	if err != nil {
-		t.Fatal(err)
-	}
+	n.do("server", func() (err error) { udp, err = net.ListenPacket("udp", dnsAddr+":53"); return err })
 	n.dns = serveNames(t, udp, n.listenAt("server", dnsAddr+":53"))
 	n.dns.all(netip.MustParseAddr(serverAddr), "proxy.test", "sum.test", "http.test")
 	leaf := n.ca.leaf(t, leafOptions{names: []string{"proxy.test", "sum.test"}})
