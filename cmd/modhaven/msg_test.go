@@ -5,11 +5,14 @@ import (
 	"go/parser"
 	"go/token"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/modhaven/modhaven/internal/config"
+	"github.com/modhaven/modhaven/internal/doctor"
 	"github.com/modhaven/modhaven/internal/msg"
 )
 
@@ -32,6 +35,9 @@ func TestTranslated(t *testing.T) {
 				return true
 			})
 		}
+	}
+	for _, text := range doctorTexts(t) {
+		said[fold(text)] = true
 	}
 	catalogue := make(map[string]bool)
 	chinese := msg.For("zh_CN.UTF-8")
@@ -58,6 +64,46 @@ func TestTranslated(t *testing.T) {
 	for text := range catalogue {
 		t.Errorf("internal/msg/chinese.go translates what nobody says:\n\t%q", text)
 	}
+}
+
+// doctorTexts returns the templates of the doctor: its catalogue, and in its code every text that has a {name} to be
+// filled in or is a line of evidence.
+func doctorTexts(t *testing.T) (all []string) {
+	t.Helper()
+	all = doctor.Words()
+	for _, e := range doctor.Catalogue() {
+		all = append(all, e.Summary, e.Meaning)
+		for _, r := range e.Fixes {
+			all = append(all, r.Title)
+		}
+		for _, o := range e.Or {
+			all = append(all, o.Tell)
+		}
+	}
+	name := regexp.MustCompile(`\{[a-z_]+\}`)
+	code := regexp.MustCompile(`^MH\d{4}$`)
+	for _, file := range parseDir(t, "../../internal/doctor") {
+		lists := map[ast.Expr]bool{} // what is in a list of evidence
+		ast.Inspect(file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.FuncDecl:
+				return !strings.HasSuffix(n.Name.Name, "Codes") // the catalogue, whose commands are not translated
+			case *ast.CompositeLit:
+				if _, ok := n.Type.(*ast.ArrayType); ok && len(n.Elts) > 0 {
+					first, _ := literal(n.Elts[0])
+					for _, e := range n.Elts {
+						lists[e] = name.MatchString(first)
+					}
+				}
+			case *ast.BasicLit:
+				if text, ok := literal(n); ok && !code.MatchString(text) && (name.MatchString(text) || lists[n]) && strings.ContainsFunc(name.ReplaceAllString(text, ""), unicode.IsLetter) {
+					all = append(all, text)
+				}
+			}
+			return true
+		})
+	}
+	return all
 }
 
 func fold(s string) string { return strings.Join(strings.Fields(s), " ") }

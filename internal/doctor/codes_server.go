@@ -123,7 +123,7 @@ func originCodes() []Entry {
 		},
 		{
 			Code:    "MH1903",
-			Summary: "{host} limits requests, and says to come back {why}",
+			Summary: "{host} limits requests (429)",
 			Meaning: "The go command does not wait: it asks twice and fails.",
 			Fixes:   []Remedy{{You, "ask less at once, or through a proxy that remembers", "GOFLAGS=-p=1 go mod download"}, {Owner, "raise the limit for this machine", ""}},
 		},
@@ -141,7 +141,7 @@ func originCodes() []Entry {
 		},
 		{
 			Code:    "MH1906",
-			Summary: "{host} breaks requests off over HTTP/2: {why}",
+			Summary: "{host} breaks requests off over HTTP/2",
 			Meaning: "The server or a load balancer before it ends streams or connections instead of answering.",
 			Fixes:   []Remedy{{Owner, "see the log of the load balancer; it may be restarting", ""}, {You, "until then do without HTTP/2", "GODEBUG=http2client=0 go mod download"}},
 		},
@@ -159,7 +159,7 @@ func originCodes() []Entry {
 		},
 		{
 			Code:    "MH1909",
-			Summary: "{host} is slow: {why}",
+			Summary: "{host} is slow: {bytes} in {took}",
 			Meaning: "It works. Downloads take long.",
 			Fixes:   []Remedy{{You, "put a module proxy that keeps what it has fetched nearer", "modhaven serve"}},
 		},

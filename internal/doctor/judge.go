@@ -328,6 +328,7 @@ func (t *target) judgeFiles() bool {
 			if fd, ok := first(StageProtocol, webRules, x); ok && len(found) == 0 && f.kind == "" {
 				found = append(found, fd)
 			}
+			found = append(found, every(StageProtocol, webWarnings, x)...)
 		}
 		if fd, ok := first(StageProtocol, contentRules, f); ok {
 			found = append(found, fd)

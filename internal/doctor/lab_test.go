@@ -347,6 +347,10 @@ var fileFaults = []fault{
 	{"an .info of another version", fails(proxytest.Instead(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"Version":"v1.1.0"}`) })), theInfo), Content, "MH2004", "proxy"},
 	{"a list of nonsense", fails(proxytest.Instead(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "not\nversions\n") })), "example.com/plain/@v/list"), Content, "MH2004", "proxy"},
 	{"what is no gzip and says so", fails(proxytest.Header("Content-Encoding", "gzip"), theInfo), Content, "MH2007", "compressed"},
+	{"a slow zip", func(w *world) {
+		w.env["GOPROXY"] = w.up.URL
+		w.up.Fail(theZip, proxytest.Slow(100))
+	}, Degraded, "MH1909", "modhaven serve"},
 	{"500 for the zip alone", fails(proxytest.Status(500, ""), theZip), OriginSick, "MH1901", "log"},
 }
 

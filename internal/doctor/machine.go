@@ -126,15 +126,21 @@ func (m *machine) defaults() {
 	}
 }
 
+// Where a setting comes from, beside a file.
+const (
+	fromEnvironment = "the environment"
+	fromDefaults    = "Go's defaults"
+)
+
 // from says where a setting comes from.
 func (m *machine) from(name string) string {
 	switch {
 	case m.environ[name] != "":
-		return "the environment"
+		return fromEnvironment
 	case m.written[name]:
 		return m.env["GOENV"]
 	}
-	return "Go's defaults"
+	return fromDefaults
 }
 
 // resolver asks as Go does, at the servers of the machine.

@@ -66,6 +66,11 @@ var netFaults = []netFault{
 		n.moveTo(nobodyAddr)
 		n.in("router", "iptables -A OUTPUT -p icmp -j DROP")
 	}, Firewall, "MH1305", "is up", OriginDown},
+	{"nothing gets out", func(n *network) {
+		n.env["GOPROXY"] = "https://proxy.test|https://backup.test"
+		n.dns.all(netip.MustParseAddr("198.51.100.11"), "backup.test")
+		n.in("router", "iptables -A FORWARD -p tcp ! --dport 53 -j DROP")
+	}, Firewall, "MH1311", "HTTPS_PROXY", Path},
 	{"the server takes no connections", func(n *network) { n.fullQueue() }, Firewall, "MH1304", "let TCP to", OriginSick},
 
 	// Where does the port lead?

@@ -3,6 +3,7 @@ package doctor
 import (
 	"encoding/json"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -33,9 +34,25 @@ type Text struct {
 // String returns the sentence in English.
 func (t Text) String() string { return t.In(func(s string) string { return s }) }
 
-// In returns the sentence as translate has it.
+// In returns the sentence as translate has it, and of what is filled in the Words.
 func (t Text) In(translate func(template string) string) string {
-	return fill(translate(t.Template), t.Vars)
+	v := maps.Clone(t.Vars)
+	for name, value := range v {
+		if slices.Contains(Words(), value) {
+			v[name] = translate(value)
+		}
+	}
+	return fill(translate(t.Template), v)
+}
+
+// Words returns what is filled into sentences and is words itself, rather than a name or a number.
+func Words() []string {
+	return []string{
+		fromEnvironment, fromDefaults,
+		string(connected), string(refused), string(resetByPeer), string(unreachable), string(forbidden), string(silent),
+		string(noData), string(noReply), string(portClosed), string(rejectedBy), string(noRoute), string(notDNS), string(cutOff),
+		saidAnswer, saidAlert, idleClosed, idleQuiet, idleBanner,
+	}
 }
 
 // MarshalJSON implements json.Marshaler.

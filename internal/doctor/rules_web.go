@@ -45,16 +45,22 @@ func (f *tlsFacts) vars() Vars {
 	return v
 }
 
+// What became of a handshake.
+const (
+	saidAnswer = "answered"
+	saidAlert  = "answered with an alert"
+)
+
 func (h *handshake) said() string {
 	switch {
 	case h == nil || !h.opened:
 		return ""
 	case h.err == nil:
-		return "answered"
+		return saidAnswer
 	case h.alert() >= 0:
-		return "answered with an alert"
+		return saidAlert
 	case h.timeout():
-		return "no answer"
+		return string(noReply)
 	}
 	return errText(h.err)
 }
@@ -129,9 +135,9 @@ var certificateEvidence = []string{
 // tlsRules say why a handshake came to nothing, or its certificate is not accepted.
 var tlsRules = []rule[*tlsFacts]{
 	{"MH1503", "", func(f *tlsFacts) Confidence { return ifTrue(strings.HasPrefix(f.firstBytes(), "HTTP"), Certain) }, []string{"the first bytes from {addr} are those of an HTTP answer"}},
-	{"MH1505", "", func(f *tlsFacts) Confidence { return ifTrue(f.firstBytes() != "" || f.idle == "banner", Certain) }, handshakeEvidence},
+	{"MH1505", "", func(f *tlsFacts) Confidence { return ifTrue(f.firstBytes() != "" || f.idle == idleBanner, Certain) }, handshakeEvidence},
 	{"MH1501", "", func(f *tlsFacts) Confidence {
-		return ifTrue(f.err != nil && (f.idle == "closed" || f.idle == "reset"), Certain)
+		return ifTrue(f.err != nil && (f.idle == idleClosed || f.idle == idleReset), Certain)
 	}, handshakeEvidence},
 	{"MH1708", "", func(f *tlsFacts) Confidence { return ifTrue(f.old != 0 || f.alert() == alertVersion, Certain) }, handshakeEvidence},
 	{"MH1710", "", func(f *tlsFacts) Confidence {
@@ -235,7 +241,7 @@ func (x *exchange) idle() string {
 func (x *exchange) plainVia() bool { return x.target.via != nil && x.target.url.Scheme == "http" }
 
 var webEvidence = []string{
-	"GET {url}: {status} after {took}", "GET {url}: {err} after {took}", "it says: {words}", "it calls itself {server}", "it is of the type {type}", "it led to {value}",
+	"GET {url}: {status} after {took}", "GET {url}: {err} after {took}", "it says: {words}", "it calls itself {server}", "it is of the type {type}", "it led to {value}", "it says to come back after {after}",
 }
 
 var bodyEvidence = []string{"GET {url}: {status}", "{bytes} came, of {announced} that were announced", "{bytes} came in {took}", "{err}"}
@@ -244,7 +250,7 @@ var bodyEvidence = []string{"GET {url}: {status}", "{bytes} came, of {announced}
 var webRules = []rule[*exchange]{
 	{"MH1011", "", func(x *exchange) Confidence { return ifTrue(x.speaks && !x.plainVia(), Certain) }, webEvidence},
 	{"MH1501", "", func(x *exchange) Confidence {
-		return ifTrue(x.failing(hungUp, wasReset) && (x.idle() == "closed" || x.idle() == "reset"), Certain)
+		return ifTrue(x.failing(hungUp, wasReset) && (x.idle() == idleClosed || x.idle() == idleReset), Certain)
 	}, webEvidence},
 	{"MH1505", "", func(x *exchange) Confidence {
 		return ifTrue(x.end == malformed && x.target.url.Scheme == "http", Likely)
@@ -289,6 +295,16 @@ var webRules = []rule[*exchange]{
 	{"MH2004", "", func(x *exchange) Confidence {
 		return ifTrue(x.status != http.StatusOK && x.status != http.StatusPartialContent && !absent(x.status), Likely)
 	}, webEvidence},
+}
+
+// slowBelow is a speed, in bytes a second, at which a build with a hundred modules takes a quarter of an hour.
+const slowBelow = 100 << 10
+
+// webWarnings are what is not well with a request that came to its file.
+var webWarnings = []rule[*exchange]{
+	{"MH1909", Warn, func(x *exchange) Confidence {
+		return ifTrue(x.end == slowly && float64(x.got)/x.took.Seconds() < slowBelow, Certain)
+	}, []string{"GET {url}: {status}", "{bytes} came in {took}"}},
 }
 
 func (f *contentFacts) about() *target { return f.target }

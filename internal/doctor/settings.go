@@ -111,7 +111,7 @@ func (e *examination) judgeSumDB(add adder) {
 		add("MH1007", needed, Certain, v, says)
 	case err != nil && spec != "":
 		add("MH1006", needed, Certain, v.with(Vars{"why": errText(err)}), says)
-	case spec == goproxy.Off && m.from("GOSUMDB") != "Go's defaults":
+	case spec == goproxy.Off && m.from("GOSUMDB") != fromDefaults:
 		add("MH1013", Info, Certain, v, says)
 	}
 	if only := m.env["GONOSUMDB"]; only != "" && m.environ["GONOSUMDB"] != "" && m.env["GONOPROXY"] == "" {

@@ -31,7 +31,7 @@ type tcpFacts struct {
 	own      bool         // the ICMP message is from an address of this machine
 	samples  int          // further connections that were made, after one that had lost a packet
 	lossy    int          // how many of them lost one too
-	idle     string       // what the connection does when nothing is sent: closed, reset, banner or quiet; "" for not tried
+	idle     string       // what the connection does when nothing is sent; "" for not tried
 }
 
 // examineTCP connects to an address, and where that fails asks what of it answers.
@@ -196,6 +196,14 @@ func isOwn(a netip.Addr) bool {
 	})
 }
 
+// What a connection does on which nothing is sent.
+const (
+	idleClosed = "closed at once"
+	idleReset  = string(resetByPeer)
+	idleBanner = "something is sent"
+	idleQuiet  = "quiet"
+)
+
 // idle says what a connection does when nothing is sent on it. A server waits; a port
 // forwarder without a backend hangs up.
 func idle(ctx context.Context, addr netip.AddrPort) string {
@@ -203,7 +211,7 @@ func idle(ctx context.Context, addr netip.AddrPort) string {
 	conn, d := open(ctx, addr, sockOptions{}, connectPatience)
 	if conn == nil {
 		if d.outcome == resetByPeer {
-			return "reset"
+			return idleReset
 		}
 		return ""
 	}
@@ -213,13 +221,13 @@ func idle(ctx context.Context, addr netip.AddrPort) string {
 	n, err := conn.Read(b)
 	switch {
 	case n > 0:
-		return "banner"
+		return idleBanner
 	case outcomeOf(err) == silent:
-		return "quiet"
+		return idleQuiet
 	case outcomeOf(err) == resetByPeer:
-		return "reset"
+		return idleReset
 	}
-	return "closed"
+	return idleClosed
 }
 
 // each calls f with 0 to n-1 at once, and returns when all have returned.

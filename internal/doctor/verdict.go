@@ -22,6 +22,7 @@ func (e *examination) report(start time.Time, settings []Finding) *Report {
 		t.judge()
 	}
 	e.intercepted()
+	e.shutIn()
 	by := e.simulate()
 	e.checksums()
 	for _, t := range e.targets {
@@ -188,6 +189,34 @@ func (e *examination) missing(t *target) {
 		}
 	}
 	e.all = append(e.all, f)
+}
+
+// shutIn finds that no host answers at all.
+func (e *examination) shutIn() {
+	var silentOnes []*target
+	for _, t := range e.targets {
+		for _, f := range t.tcp {
+			switch {
+			case f.loopback():
+			case f.dial.outcome != silent || f.dropped || f.control.outcome != "":
+				return
+			case !slices.Contains(silentOnes, t):
+				silentOnes = append(silentOnes, t)
+			}
+		}
+	}
+	if len(silentOnes) < 2 {
+		return
+	}
+	for _, t := range silentOnes {
+		for i, f := range t.findings {
+			if f.Code == "MH1305" {
+				n := newFinding("MH1311", StageTCP, Possible, t.vars())
+				n.Targets, n.Evidence = f.Targets, f.Evidence
+				t.findings[i] = n
+			}
+		}
+	}
 }
 
 // intercepted finds that one unknown authority signs for several hosts.

@@ -39,8 +39,24 @@ func TestVerbs(t *testing.T) {
 	}
 }
 
+// names returns the {names} of a template, each once, in one order.
+func names(template string) []string {
+	all := regexp.MustCompile(`\{[a-z_]+\}`).FindAllString(template, -1)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+func TestNames(t *testing.T) {
+	for _, e := range chinese() {
+		if got, want := names(e.chinese), names(e.english); !slices.Equal(got, want) {
+			t.Errorf("%q has the names %q, its translation %q has %q", e.english, want, e.chinese, got)
+		}
+	}
+}
+
 func TestTranslations(t *testing.T) {
 	seen := make(map[string]bool)
+	p := For("zh_CN.UTF-8")
 	for _, e := range chinese() {
 		if !strings.ContainsFunc(e.chinese, func(r rune) bool { return unicode.Is(unicode.Han, r) }) {
 			t.Errorf("the translation of %q is %q, not Chinese", e.english, e.chinese)
@@ -49,7 +65,7 @@ func TestTranslations(t *testing.T) {
 			t.Errorf("%q is translated twice", e.english)
 		}
 		seen[fold(e.english)] = true
-		if p := For("zh_CN.UTF-8"); len(verbs(e.english)) == 0 && p.Text(e.english) != e.chinese {
+		if len(verbs(e.english)) == 0 && p.Text(e.english) != e.chinese {
 			t.Errorf("Text(%q) = %q, want %q", e.english, p.Text(e.english), e.chinese)
 		}
 	}
