@@ -42,27 +42,26 @@ const (
 
 // An exchange is one request and what became of it.
 type exchange struct {
-	target  *target
-	what    string // the file that was asked for, in words
-	url     string // without credentials; the first one
-	asked   bool   // for a part
-	sent    string // where the credential was from that was sent, "" for none
-	status  int
-	reason  string // "404 Not Found"
-	header  http.Header
-	body    []byte
-	length  int64 // that was announced, negative for none
-	got     int64
-	moved   []string // where redirects led
-	proto   string
-	end     end
-	err     error
-	path    bool // the way to the server is dead: what is sent is not received
-	h1      bool // over HTTP/1 it works
-	speaks  bool // TLS: asked over plain HTTP
-	first   time.Duration
-	took    time.Duration
-	viaHTTP bool // an HTTP proxy answered, or passed the answer on
+	target *target
+	what   string // the file that was asked for, in words
+	url    string // without credentials; the first one
+	asked  bool   // for a part
+	sent   string // where the credential was from that was sent, "" for none
+	status int
+	reason string // "404 Not Found"
+	header http.Header
+	body   []byte
+	length int64 // that was announced, negative for none
+	got    int64
+	moved  []string // where redirects led
+	proto  string
+	end    end
+	err    error
+	path   bool // the way to the server is dead: what is sent is not received
+	h1     bool // over HTTP/1 it works
+	speaks bool // TLS: asked over plain HTTP
+	first  time.Duration
+	took   time.Duration
 }
 
 // A client asks one target, over its own connections.

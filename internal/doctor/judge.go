@@ -310,6 +310,7 @@ func (t *target) judgeWeb() bool {
 
 // judgeFiles judges the protocol and what answers for the checksum database.
 func (t *target) judgeFiles() bool {
+	well := true
 	if f := t.content; f != nil {
 		s := Step{Stage: StageProtocol, Said: Text{"{module}: {versions}", f.vars()}}
 		if f.speed > 0 {
@@ -333,11 +334,9 @@ func (t *target) judgeFiles() bool {
 		if fd, ok := first(StageProtocol, contentRules, f); ok {
 			found = append(found, fd)
 		}
-		if !t.step(s, found) {
-			return false
-		}
+		well = t.step(s, found)
 	}
-	if f := t.sum; f != nil {
+	if f := t.sum; f != nil { // it was asked at the same time
 		s := Step{Stage: StageSumDB, Said: Text{"answers for {db}", f.vars()}}
 		for _, x := range []*exchange{f.supported, f.latest, f.lookup} {
 			if x != nil {
@@ -348,13 +347,13 @@ func (t *target) judgeFiles() bool {
 		if f.absent() {
 			s.Said.Template = "does not answer for {db}"
 		}
-		fd, ok := first(StageSumDB, sumRules, f)
-		if ok {
-			return t.step(s, []Finding{fd})
+		var found []Finding
+		if fd, ok := first(StageSumDB, sumRules, f); ok {
+			found = append(found, fd)
 		}
-		return t.step(s, nil)
+		well = t.step(s, found) && well
 	}
-	return true
+	return well
 }
 
 func (t *target) judgeVCS() bool {

@@ -72,7 +72,7 @@ func newNetwork(t *testing.T) *network {
 		name := n.id + "-" + part
 		n.where[part] = name
 		n.run("ip", "netns", "add", name)
-		t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", name).Run() }) //nolint:noctx // the test's context has ended
+		t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", name).Run() })
 		n.in(part, "ip link set lo up")
 	}
 	n.link("client", clientAddr, "router", gatewayAddr)

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -41,8 +42,7 @@ type target struct {
 	addr    netip.AddrPort // that answers
 	tunnel  *tunnelFacts
 	tls     *tlsFacts
-	web     *exchange   // the first request
-	files   []*exchange // the files of the module
+	web     *exchange // the first request
 	content *contentFacts
 	sum     *sumFacts
 	vcs     *vcsFacts
@@ -121,7 +121,7 @@ func (t *target) connectTo(ctx context.Context) {
 	addrs := t.dns.addrs[:min(len(t.dns.addrs), most)]
 	t.tcp = make([]*tcpFacts, len(addrs))
 	each(len(addrs), func(i int) {
-		port, err := net.LookupPort("tcp", t.port)
+		port, err := strconv.ParseUint(t.port, 10, 16)
 		if err == nil {
 			t.tcp[i] = examineTCP(ctx, t, netip.AddrPortFrom(addrs[i], uint16(port)))
 		} else {
