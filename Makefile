@@ -59,6 +59,12 @@ bench: ## measure everything; BENCH="-quick -run hot" for less
 bench-faults: ## the go command while upstreams fail: an hour and a half; FAULTS="-scale 0.1" for less
 	go run ./bench -run faults $(FAULTS)
 
+.PHONY: lab
+lab: ## the doctor's laboratory, as root: every fault, 200 healthy runs, and the matrix for docs/doctor.md
+	@tools/need ip iptables ethtool
+	go test -count=1 -timeout 30m ./internal/doctor -healthy 15 -matrix "$(CURDIR)/bin/doctor-matrix.md"
+	@cat bin/doctor-matrix.md
+
 .PHONY: lint
 lint: ## gofmt, go mod tidy, go vet for each system, golangci-lint
 	@tools/need git gcc

@@ -163,12 +163,16 @@ func (c *client) once(ctx context.Context, cancel func(), x *exchange, u *url.UR
 		req.SetBasicAuth(user, password)
 		x.sent = from
 	}
+	dead := make(chan bool, 1)
 	late := time.AfterFunc(headerPatience, func() {
-		x.path = c.dead()
+		dead <- c.dead()
 		cancel()
 	})
 	resp, err := c.tr.RoundTrip(req)
 	inTime := late.Stop()
+	if !inTime {
+		x.path = <-dead
+	}
 	if err != nil {
 		x.end, x.err = endOf(err), err
 		if !inTime || ctx.Err() != nil {
@@ -218,27 +222,34 @@ const maxBody = 4 << 20
 // read takes the body, and sees how it ends.
 func (c *client) read(x *exchange, resp *http.Response, cancel func()) {
 	defer resp.Body.Close()
+	dead := make(chan bool, 1)
 	stall := time.AfterFunc(bodyPatience, func() {
-		x.path = c.dead()
+		dead <- c.dead()
 		cancel()
 	})
 	budget := time.Now().Add(bodyBudget)
 	var b bytes.Buffer
 	piece := make([]byte, 32<<10)
 	var err error
+	inTime := true
 	for b.Len() < maxBody && err == nil {
 		var n int
 		n, err = resp.Body.Read(piece)
-		if n > 0 && !stall.Reset(bodyPatience) {
-			break // it had stalled already
-		}
 		b.Write(piece[:n])
+		if n > 0 && err == nil && !stall.Stop() {
+			inTime = false // it had stalled already
+			break
+		} else if n > 0 && err == nil {
+			stall.Reset(bodyPatience)
+		}
 		if err == nil && time.Now().After(budget) {
 			x.end = slowly
 			break
 		}
 	}
-	inTime := stall.Stop()
+	if inTime = inTime && stall.Stop(); !inTime {
+		x.path = <-dead
+	}
 	x.got, x.body = int64(b.Len()), b.Bytes()
 	switch {
 	case !inTime:

@@ -47,7 +47,11 @@ var wellFaults = []fault{
 		w.up.Fail("sumdb/*", proxytest.Status(500, ""))
 	}, OK, Well, ""},
 	{"through an HTTP proxy", func(w *world) { w.throughProxy(connectOK) }, OK, Well, ""},
-	{"HTTP/1 only", func(w *world) { w.tls.NextProtos = []string{"http/1.1"} }, OK, Well, ""},
+	{"HTTP/1 only", func(w *world) {
+		w.tls.NextProtos = []string{"http/1.1"}
+		w.https = w.front(w.up.URL, w.tls)
+		w.env["GOPROXY"] = w.url("proxy.example.com")
+	}, OK, Well, ""},
 	{"a version whose zip is answered by a redirect", func(w *world) {
 		up := proxytest.New(w, proxytest.WithSumDB(w.sum), proxytest.RedirectZips())
 		w.env["GOPROXY"] = up.URL
@@ -159,7 +163,7 @@ var nameFaults = []fault{
 	}, Degraded, "MH1211", "AAAA"},
 	{"a slow DNS server", func(w *world) {
 		w.dns.change(func(_ dnsmessage.Question, m *dnsmessage.Message, _ bool) []byte {
-			time.Sleep(450 * time.Millisecond) // for each of the two questions, one after the other
+			time.Sleep(950 * time.Millisecond)
 			return pack(m)
 		})
 	}, Degraded, "MH1212", "DNS server"},
@@ -484,6 +488,7 @@ func connectStatus(status string) func(*world, net.Conn) {
 // judgeFault holds a report against what a fault must come to.
 func judgeFault(t *testing.T, f fault, r *Report) {
 	t.Helper()
+	gather(f, r)
 	if r.Verdict.Class != f.class || r.Exit != f.class.Exit() {
 		t.Errorf("class %s (exit %d), want %s", r.Verdict.Class, r.Exit, f.class)
 	}
@@ -509,7 +514,7 @@ func judgeFault(t *testing.T, f fault, r *Report) {
 
 // TestLoopback injects each fault that needs no network, alone.
 func TestLoopback(t *testing.T) {
-	all := slices.Concat(wellFaults, loopbackFaults)
+	all := slices.Concat(slices.Repeat(wellFaults, *healthy), loopbackFaults)
 	atOnce(len(all), func(i int) {
 		f := all[i]
 		t.Run(f.name, func(t *testing.T) {

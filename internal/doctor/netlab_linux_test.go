@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -113,7 +114,7 @@ var netFaults = []netFault{
 	{"large packets are lost on the way there", commands("router: iptables -A FORWARD " + toProxy + "-m length --length 1200:65535 -j DROP"), Path, "MH1403", "tlsmlkem=0", ""},
 	{"large packets are lost on the way back", func(n *network) {
 		n.longChain()
-		n.in("router", "iptables -A FORWARD -s "+serverAddr+" -p tcp --sport 443 -m length --length 1200:65535 -j DROP")
+		n.in("router", "iptables -A FORWARD -s "+serverAddr+" -p tcp --sport 444 -m length --length 1200:65535 -j DROP")
 	}, Path, "MH1404", "clamp", ""},
 	{"everything after the handshake is lost", commands("router: iptables -A FORWARD " + toProxy + "-m length --length 100:65535 -j DROP"), Firewall, "MH1312", "open connections", ""},
 	{"a server that says nothing", func(n *network) {
@@ -199,12 +200,17 @@ func (n *network) fullQueue() {
 	})
 }
 
-// longChain has the server send certificates that do not fit into one packet.
+// longChain serves the proxy with certificates that do not fit into one packet.
 func (n *network) longChain() {
+	c := n.tls.Clone()
+	leaf := n.ca.leaf(n.T, leafOptions{names: []string{"proxy.test"}})
 	for range 6 {
-		c := n.ca.leaf(n.T, leafOptions{names: []string{"padding.test"}})
-		n.tls.Certificates[0].Certificate = append(n.tls.Certificates[0].Certificate, c.Certificate[0])
+		more := n.ca.leaf(n.T, leafOptions{names: []string{"padding.test"}})
+		leaf.Certificate = append(leaf.Certificate, more.Certificate[0])
 	}
+	c.Certificates = []tls.Certificate{leaf}
+	n.env["GOPROXY"] = "https://proxy.test:444"
+	n.serveAt(n.listenAt("server", serverAddr+":444"), c, n.passOn(n.up.URL))
 }
 
 // bigZip makes the zip of the module large.

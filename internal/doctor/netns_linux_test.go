@@ -173,6 +173,9 @@ func (n *network) serveAll() {
 }
 
 func (n *network) serveAt(l net.Listener, c *tls.Config, h http.Handler) {
+	if c != nil {
+		c = c.Clone() // a server changes it
+	}
 	s := &http.Server{Handler: h, TLSConfig: c, ErrorLog: quiet(), ReadHeaderTimeout: time.Minute}
 	done := make(chan struct{})
 	go func() {

@@ -36,7 +36,8 @@ type tcpFacts struct {
 
 // examineTCP connects to an address, and where that fails asks what of it answers.
 func examineTCP(ctx context.Context, t *target, addr netip.AddrPort) *tcpFacts {
-	f := &tcpFacts{target: t, dial: connect(ctx, addr, sockOptions{}, connectPatience)}
+	f := &tcpFacts{target: t, dial: dial{addr: addr, outcome: silent}}
+	f.connectOrAsk(ctx)
 	if f.dial.icmp != nil {
 		f.own = isOwn(f.dial.icmp.from)
 	}
@@ -46,12 +47,34 @@ func examineTCP(ctx context.Context, t *target, addr netip.AddrPort) *tcpFacts {
 		f.sample(ctx)
 	case f.dial.outcome == refused && f.dial.icmp == nil:
 		f.whoRefuses(ctx)
-	case f.dial.outcome == silent:
-		f.whoIsSilent(ctx)
 	case f.dial.outcome == unreachable && f.dial.icmp != nil:
 		f.controls = connectAll(ctx, addr, otherPorts(addr))
 	}
 	return f
+}
+
+// suspicious is how long an answer may take before it is asked what else answers: a SYN that was lost is sent again by then.
+const suspicious = 1300 * time.Millisecond
+
+// connectOrAsk connects, and meanwhile asks what else of the host answers where that takes long.
+func (f *tcpFacts) connectOrAsk(ctx context.Context) {
+	done := make(chan dial, 1)
+	go func() { done <- connect(ctx, f.dial.addr, sockOptions{}, connectPatience) }()
+	if !deepProbes || f.loopback() {
+		f.dial = <-done
+		return
+	}
+	timer := time.NewTimer(suspicious)
+	defer timer.Stop()
+	select {
+	case f.dial = <-done:
+		return
+	case <-timer.C:
+	}
+	f.whoIsSilent(ctx)
+	if f.dial = <-done; f.dial.outcome != silent {
+		f.controls, f.hops, f.distance, f.dropped, f.control = nil, nil, 0, false, dial{} // it was only slow
+	}
 }
 
 // sample makes a few more connections, to see whether the loss of a packet was chance.

@@ -20,6 +20,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -165,6 +166,9 @@ func (w *world) passOn(to string) http.Handler {
 // serve serves h, over TLS where c is not nil.
 func (w *world) serve(c *tls.Config, h http.Handler) string {
 	l := w.listen()
+	if c != nil {
+		c = c.Clone() // a server changes it
+	}
 	s := &http.Server{Handler: h, TLSConfig: c, ErrorLog: quiet(), ReadHeaderTimeout: time.Minute}
 	done := make(chan struct{})
 	go func() {
@@ -339,9 +343,12 @@ func serveNames(t *testing.T, udp net.PacketConn, tcp net.Listener) *nameServer 
 			if err != nil {
 				return
 			}
-			if out := s.reply(b[:n], false); out != nil {
-				_, _ = udp.WriteTo(out, from)
-			}
+			q := slices.Clone(b[:n])
+			wg.Go(func() {
+				if out := s.reply(q, false); out != nil {
+					_, _ = udp.WriteTo(out, from)
+				}
+			})
 		}
 	})
 	t.Cleanup(func() { udp.Close(); wg.Wait() })
@@ -386,7 +393,6 @@ func (s *nameServer) reply(b []byte, tcp bool) []byte {
 		return nil
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	name := strings.ToLower(strings.TrimSuffix(q.Name.String(), "."))
 	m := &dnsmessage.Message{Header: dnsmessage.Header{ID: h.ID, Response: true, RecursionAvailable: true}, Questions: []dnsmessage.Question{q}}
 	addrs, ok := s.names[name]
@@ -402,8 +408,10 @@ func (s *nameServer) reply(b []byte, tcp bool) []byte {
 			m.Answers = append(m.Answers, dnsmessage.Resource{Header: head, Body: &dnsmessage.AAAAResource{AAAA: a.As16()}})
 		}
 	}
-	if s.answer != nil {
-		return s.answer(q, m, tcp)
+	answer := s.answer
+	s.mu.Unlock()
+	if answer != nil {
+		return answer(q, m, tcp)
 	}
 	return pack(m)
 }
