@@ -91,6 +91,7 @@ func originCodes() []Entry {
 			Summary: "nothing listens on {addr}: the host itself refuses the connection",
 			Meaning: "The refusal is a TCP reset that came as far as the host's other answers did, and no firewall signed it. The program is not running, listens on another port, or on 127.0.0.1 only.",
 			Fixes:   []Remedy{{Owner, "start the server; it must listen on port {port} of {ip}, not of 127.0.0.1 only", "ss -ltnp 'sport = :{port}'"}, {You, "check the port in GOPROXY", ""}},
+			Or:      []Other{{Firewall, "on the server, ss -ltn 'sport = :{port}' shows whether the program listens: if it does, the server's own firewall refuses in its name"}},
 		},
 		{
 			Code:    "MH1802",

@@ -47,7 +47,8 @@ var netFaults = []netFault{
 	{"all is well, with IPv6", func(n *network) { n.six() }, OK, Well, "", ""},
 
 	// Who does not take the connection?
-	{"nothing listens", func(n *network) { n.https.Close() }, OriginDown, "MH1801", "ss -ltnp 'sport = :443'", ""},
+	{"nothing listens", func(n *network) { n.https.Close() }, OriginDown, "MH1801", "ss -ltnp 'sport = :443'", Firewall},
+	{"the host's firewall refuses with a reset", commands("server: iptables -A INPUT " + toProxy + "-j REJECT --reject-with tcp-reset"), OriginDown, "MH1801", "ss -ltnp", Firewall},
 	{"nothing listens on any port", func(n *network) { n.env["GOPROXY"] = "https://" + dnsAddr + ":444" }, OriginDown, "MH1801", "ss -ltnp", ""},
 	{"a firewall rejects", commands("router: iptables -A FORWARD " + toProxy + "-j REJECT"), Firewall, "MH1301", "on " + gatewayAddr, ""},
 	{"a firewall rejects with a reset", commands("router: iptables -A FORWARD " + toProxy + "-j REJECT --reject-with tcp-reset"), Firewall, "MH1302", "firewall", ""},

@@ -8,3 +8,5 @@ import (
 )
 
 func dropsHere(context.Context, netip.AddrPort) bool { return false }
+
+func listensHere(uint16) bool { return true }

@@ -179,7 +179,7 @@ func (f *tcpFacts) vars() Vars {
 	if f.distance > 0 {
 		v["distance"] = strconv.Itoa(f.distance - 1)
 	}
-	if last := f.lastHop(); last.IsValid() {
+	if last := f.lastHop(); last.IsValid() && f.distance == 0 {
 		v["lasthop"] = last.String()
 	}
 	if f.samples > 0 {
@@ -262,7 +262,9 @@ var tcpRules = []rule[*tcpFacts]{
 	{"MH1105", "", func(f *tcpFacts) Confidence {
 		return ifTrue(f.dial.outcome == unreachable || f.dial.outcome == forbidden, Certain)
 	}, []string{"connecting to {addr}: {why} after {took}, and no packet left"}},
-	{"MH1801", "", func(f *tcpFacts) Confidence { return ifTrue(f.dial.outcome == refused && f.loopback(), Certain) }, tcpEvidence},
+	{"MH1801", "", func(f *tcpFacts) Confidence {
+		return ifTrue(f.dial.outcome == refused && f.loopback(), sure(f.closedHere))
+	}, tcpEvidence},
 	{"MH1302", "", func(f *tcpFacts) Confidence {
 		return ifTrue(f.dial.outcome == refused && (f.nearer() || f.byRouter()), sure(f.nearer() && f.control.outcome == connected))
 	}, tcpEvidence},
@@ -270,7 +272,7 @@ var tcpRules = []rule[*tcpFacts]{
 		return ifTrue(f.dial.outcome == refused && f.farther(), sure(f.control.outcome == connected))
 	}, tcpEvidence},
 	{"MH1801", "", func(f *tcpFacts) Confidence {
-		return ifTrue(f.dial.outcome == refused && f.byHost(), sure(f.control.outcome == connected && f.ttl == f.hostTTL))
+		return ifTrue(f.dial.outcome == refused && f.byHost(), Likely)
 	}, tcpEvidence},
 	{"MH1802", "", func(f *tcpFacts) Confidence { return ifTrue(f.dial.outcome == refused, Likely) }, tcpEvidence},
 	{"MH1501", "", func(f *tcpFacts) Confidence { return ifTrue(f.dial.outcome == resetByPeer, Likely) }, tcpEvidence},

@@ -29,9 +29,11 @@ type tcpFacts struct {
 	hostTTL  int          // that answers of that port arrive with; 0: not known
 	dropped  bool         // this machine's kernel could not send
 	own      bool         // the ICMP message is from an address of this machine
-	samples  int          // further connections that were made, after one that had lost a packet
-	lossy    int          // how many of them lost one too
-	idle     string       // what the connection does when nothing is sent; "" for not tried
+	// closedHere says that the address is this machine's, and no program listens on the port.
+	closedHere bool
+	samples    int    // further connections that were made, after one that had lost a packet
+	lossy      int    // how many of them lost one too
+	idle       string // what the connection does when nothing is sent; "" for not tried
 }
 
 // examineTCP connects to an address, and where that fails asks what of it answers.
@@ -42,6 +44,8 @@ func examineTCP(ctx context.Context, t *target, addr netip.AddrPort) *tcpFacts {
 		f.own = isOwn(f.dial.icmp.from)
 	}
 	switch {
+	case deepProbes && addr.Addr().IsLoopback() && f.dial.outcome == refused:
+		f.closedHere = !listensHere(addr.Port())
 	case !deepProbes || addr.Addr().IsLoopback():
 	case f.dial.outcome == connected && f.dial.again > 0:
 		f.sample(ctx)

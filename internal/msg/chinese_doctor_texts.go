@@ -513,5 +513,6 @@ func chineseDoctorTexts() []entry {
 		{"closed at once", "立即被关闭"},
 		{"quiet", "安静"},
 		{"something is sent", "有内容发来"},
+		{"on the server, ss -ltn 'sport = :{port}' shows whether the program listens: if it does, the server's own firewall refuses in its name", "在服务器上用 ss -ltn 'sport = :{port}' 可以看出程序是否在监听：若在监听，则是服务器自己的防火墙以它的名义拒绝"},
 	}
 }
