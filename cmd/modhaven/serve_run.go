@@ -56,7 +56,7 @@ func (p *process) runServe(ctx context.Context, cfg *config.Config) error {
 	if certs.own != nil {
 		p.sayTrust(certs.own, cfg.URL(ln.Addr().String()))
 	}
-	go p.probeUpstream(ctx, hv)
+	go p.probeUpstream(ctx, cfg, hv)
 	certs.run(ctx, cfg, log)
 	err = server.Serve(ctx, newServer(hv, &certs, log), ln, cfg.Drain)
 	if err != nil {
@@ -144,11 +144,11 @@ func redactList(ups []goproxy.Upstream) string {
 }
 
 // probeUpstream asks the first upstream for anything at all, and says so where nothing comes: most often a network that blocks it.
-func (p *process) probeUpstream(ctx context.Context, hv *haven) {
+func (p *process) probeUpstream(life context.Context, cfg *config.Config, hv *haven) {
 	if hv.first == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	ctx, cancel := context.WithTimeout(life, probeTime)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, hv.upstreams[0].URL+"/", nil)
 	if err != nil {
@@ -164,4 +164,5 @@ func (p *process) probeUpstream(ctx context.Context, hv *haven) {
 	}
 	fmt.Fprintln(p.err, p.msg.Sprintf("the upstream %s does not answer (%v)", goproxy.Redact(hv.upstreams[0].URL), err))
 	fmt.Fprintln(p.err, p.msg.Sprintf("in mainland China use: %s", "modhaven serve --upstreams cn"))
+	p.diagnoseUpstream(life, cfg, hv.upstreams[0])
 }
