@@ -3,6 +3,7 @@ package doctor
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -139,6 +140,19 @@ var netFaults = []netFault{
 		n.o.Resolvers = []netip.AddrPort{netip.MustParseAddrPort(serverAddr + ":53")}
 	}, DNS, "MH1206", "resolv.conf", ""},
 
+	// Version control
+	{"a private module", func(n *network) { n.private(goImport, gitRefs) }, OK, Well, "", ""},
+	{"a repository wants a credential", func(n *network) { n.private(goImport, answers(401)) }, Auth, "MH2304", "insteadOf", ""},
+	{"no such repository", func(n *network) { n.private(goImport, answers(404)) }, NotFound, "MH2203", "path of the module", Auth},
+	{"a page that names no repository", func(n *network) { n.private("<html></html>", gitRefs) }, NotFound, "MH2203", "path of the module", Auth},
+	{"a host without a certificate for a private module", func(n *network) {
+		n.env["GOPRIVATE"], n.o.Module, n.o.Version = "http.test", "http.test/lib", ""
+	}, TLS, "MH1703", "http.test", DNS},
+	{"version control cannot be reached", func(n *network) {
+		n.private(goImport, gitRefs)
+		n.in("router", "iptables -A FORWARD -d 198.51.100.11 -p tcp --dport 443 -j REJECT")
+	}, Firewall, "MH1301", "on " + gatewayAddr, ""},
+
 	// The HTTP proxy
 	{"the HTTP proxy refuses", func(n *network) { n.env["HTTPS_PROXY"] = "http://u:" + secret + "@" + dnsAddr + ":3128" }, HTTPProxy, "MH1602", "HTTPS_PROXY", ""},
 	{"the HTTP proxy is silent", func(n *network) {
@@ -200,6 +214,32 @@ func (n *network) fullQueue() {
 		return nil
 	})
 }
+
+const goImport = `<html><head><meta name="go-import" content="git.test/lib git http://198.51.100.11/lib.git"></head></html>`
+
+// private asks about a private module on a host with a page and a git server.
+func (n *network) private(page string, git http.Handler) {
+	n.in("server", "ip addr add 198.51.100.11/24 dev to-router")
+	n.dns.all(netip.MustParseAddr("198.51.100.11"), "git.test")
+	c := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{n.ca.leaf(n.T, leafOptions{names: []string{"git.test"}})}}
+	n.serveAt(n.listenAt("server", "198.51.100.11:443"), c, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, page) }))
+	n.serveAt(n.listenAt("server", "198.51.100.11:80"), nil, git)
+	n.env["GOPRIVATE"], n.o.Module, n.o.Version = "git.test", "git.test/lib/v2/pkg", ""
+}
+
+func answers(status int) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("WWW-Authenticate", `Basic realm="git"`)
+		w.WriteHeader(status)
+	})
+}
+
+// gitRefs is a git server with one commit.
+var gitRefs = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/x-git-upload-pack-advertisement")
+	ref := strings.Repeat("12345678", 5) + " HEAD\x00 agent=test\n"
+	fmt.Fprintf(w, "001e# service=git-upload-pack\n0000%04x%s0000", len(ref)+4, ref)
+})
 
 // longChain serves the proxy with certificates that do not fit into one packet.
 func (n *network) longChain() {

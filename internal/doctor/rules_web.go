@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"crypto/x509"
 	"errors"
 	"net/http"
@@ -396,7 +397,7 @@ var sumRules = []rule[*sumFacts]{
 func (f *vcsFacts) about() *target { return f.target }
 
 func (f *vcsFacts) vars() Vars {
-	v := f.target.vars().with(Vars{"why": f.git, "git": f.git, "name": f.absent, "took": round(f.took), "module": f.target.name, "path": f.root})
+	v := f.target.vars().with(Vars{"why": f.git, "git": f.git, "name": f.absent, "took": round(f.took), "module": f.module, "path": cmp.Or(f.root, f.module)})
 	if u, err := url.Parse(f.repo); err == nil {
 		v["repo"], v["host"] = f.repo, u.Hostname()
 		if u.User != nil {

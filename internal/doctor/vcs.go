@@ -21,6 +21,7 @@ const gitPatience = 6 * time.Second
 // vcsFacts are what version control showed of a module.
 type vcsFacts struct {
 	target *target
+	module string
 	page   *exchange // the answer to ?go-get=1; nil for hosts that the go command knows
 	root   string    // the module path of the repository
 	repo   string    // its address
@@ -57,7 +58,7 @@ func (e *examination) walkVCS(ctx context.Context, t *target) {
 	if t.tls.err != nil || t.tls.verify != nil {
 		return
 	}
-	f := &vcsFacts{target: t, vcs: "git"}
+	f := &vcsFacts{target: t, module: e.Module, vcs: "git"}
 	t.vcs = f
 	if n := knownHosts[t.host]; n > 0 {
 		parts := strings.Split(e.Module, "/")
