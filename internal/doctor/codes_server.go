@@ -121,6 +121,7 @@ func originCodes() []Entry {
 			Summary: "{host} takes the request and does not answer it",
 			Meaning: "The connection works, and all that was sent was received: the program is stuck. The go command would wait without end.",
 			Fixes:   []Remedy{{Owner, "see why the server at {url} does not answer", ""}, {You, "until then use another entry of GOPROXY", ""}},
+			Or:      []Other{{Degraded, "a proxy that has to fetch a version first may take a minute for it: ask again then"}},
 		},
 		{
 			Code:    "MH1903",

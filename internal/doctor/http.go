@@ -17,7 +17,7 @@ import (
 
 // How long a request may take: until the header, and without a byte of the body.
 const (
-	headerPatience = 4 * time.Second
+	headerPatience = 5 * time.Second
 	bodyPatience   = 2500 * time.Millisecond
 	bodyBudget     = 4 * time.Second // for all of a body; a slow one is left then
 	maxRedirects   = 10

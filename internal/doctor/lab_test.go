@@ -123,6 +123,7 @@ var nameFaults = []fault{
 		w.dns.change(func(dnsmessage.Question, *dnsmessage.Message, bool) []byte { return nil })
 	}, DNS, "MH1205", "resolv.conf"},
 	{"no DNS server", func(w *world) { w.o.Resolvers = []netip.AddrPort{closedPort(w.T)} }, DNS, "MH1206", "resolv.conf"},
+	{"no DNS servers are known, and Go finds nothing", func(w *world) { w.o.Resolvers = []netip.AddrPort{} }, DNS, "MH1205", "resolv.conf"},
 	{"UDP gets lost", func(w *world) {
 		w.dns.change(func(_ dnsmessage.Question, m *dnsmessage.Message, tcp bool) []byte {
 			if tcp {

@@ -48,7 +48,7 @@ func (t Text) In(translate func(template string) string) string {
 // Words returns what is filled into sentences and is words itself, rather than a name or a number.
 func Words() []string {
 	return []string{
-		fromEnvironment, fromDefaults,
+		fromEnvironment, fromDefaults, systemResolver,
 		string(connected), string(refused), string(resetByPeer), string(unreachable), string(forbidden), string(silent),
 		string(noData), string(noReply), string(portClosed), string(rejectedBy), string(noRoute), string(notDNS), string(cutOff),
 		saidAnswer, saidAlert, idleClosed, idleQuiet, idleBanner,

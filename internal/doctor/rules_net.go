@@ -12,6 +12,9 @@ import (
 	"time"
 )
 
+// systemResolver stands for DNS servers that are not known.
+const systemResolver = "of this system"
+
 func (f *dnsFacts) about() *target { return f.target }
 
 // server returns the first server that came to one of some replies.
@@ -71,6 +74,13 @@ func (f *dnsFacts) disagree() (a, b *serverFacts) {
 	return nil, nil
 }
 
+// notFound reports whether Go's look-up says that there is no such host; it alone is known where the system does not
+// say which DNS servers it has.
+func (f *dnsFacts) notFound() bool {
+	var e *net.DNSError
+	return len(f.addrs) == 0 && errors.As(f.err, &e) && e.IsNotFound
+}
+
 // goErr is what Go's look-up says, without the server, which stands elsewhere.
 func (f *dnsFacts) goErr() string {
 	var e *net.DNSError
@@ -81,7 +91,7 @@ func (f *dnsFacts) goErr() string {
 }
 
 func (f *dnsFacts) vars() Vars {
-	v := f.target.vars().with(Vars{"host": f.host, "count": strconv.Itoa(len(f.servers)), "took": round(f.took), "file": f.hostFile})
+	v := f.target.vars().with(Vars{"host": f.host, "count": strconv.Itoa(len(f.servers)), "took": round(f.took), "file": f.hostFile, "resolver": systemResolver})
 	if s := f.story(); s != nil {
 		v["resolver"], v["answer"], v["waited"] = s.addr.Addr().String(), string(s.kind()), round(s.a.took)
 		v["status"] = strings.TrimPrefix(s.a.rcode.String(), "RCode")
@@ -137,7 +147,8 @@ var dnsRules = []rule[*dnsFacts]{
 	{"MH1207", "", func(f *dnsFacts) Confidence { return ifTrue(f.is(noReply) && f.story().overTCP(), Certain) }, dnsEvidence},
 	{"MH1205", "", func(f *dnsFacts) Confidence { return ifTrue(f.is(noReply), Likely) }, dnsEvidence},
 	{"MH1105", "", func(f *dnsFacts) Confidence { return ifTrue(f.is(noRoute), Certain) }, []string{"DNS server {resolver}: {why}"}},
-	{"MH1201", "", func(f *dnsFacts) Confidence { return ifTrue(len(f.addrs) == 0, Likely) }, []string{"Go's own look-up: {goerr}"}},
+	{"MH1201", "", func(f *dnsFacts) Confidence { return ifTrue(f.notFound(), Likely) }, []string{"Go's own look-up: {goerr}"}},
+	{"MH1205", "", func(f *dnsFacts) Confidence { return ifTrue(len(f.addrs) == 0, Possible) }, []string{"Go's own look-up: {goerr}"}},
 }
 
 // dnsWarnings are what is not well with a name that has an address.

@@ -264,7 +264,7 @@ var webRules = []rule[*exchange]{
 	{"MH1908", "", func(x *exchange) Confidence { return ifTrue(x.end == insecure, Certain) }, webEvidence},
 	{"MH1408", "", func(x *exchange) Confidence { return ifTrue(x.failing(hung, stalled) && x.path, Likely) }, bodyEvidence},
 	{"MH1603", "", func(x *exchange) Confidence { return ifTrue(x.end == hung && x.plainVia(), Likely) }, webEvidence},
-	{"MH1902", "", func(x *exchange) Confidence { return ifTrue(x.end == hung, sure(deepProbes && x.target.via == nil)) }, webEvidence},
+	{"MH1902", "", func(x *exchange) Confidence { return ifTrue(x.end == hung, Likely) }, webEvidence},
 	{"MH1911", "", func(x *exchange) Confidence { return ifTrue(x.end == stalled, Likely) }, bodyEvidence},
 	{"MH1912", "", func(x *exchange) Confidence { return ifTrue(x.end == cutShort, Likely) }, bodyEvidence},
 	{"MH2007", "", func(x *exchange) Confidence { return ifTrue(x.end == badGzip, Certain) }, bodyEvidence},

@@ -6,12 +6,13 @@ import (
 
 	"golang.org/x/mod/modfile"
 	"golang.org/x/mod/module"
+	"golang.org/x/mod/semver"
 )
 
 // vendorDiffers says what of go.mod vendor/modules.txt lacks, "" for nothing. Replaced modules are left to the go command.
 func vendorDiffers(gomod, listed []byte) string {
 	f, err := modfile.ParseLax("go.mod", gomod, nil)
-	if err != nil || len(f.Replace) > 0 {
+	if err != nil || len(f.Replace) > 0 || f.Go == nil || semver.Compare("v"+f.Go.Version, "v1.14") < 0 { // before that it is not used unless asked for
 		return ""
 	}
 	have := map[string]string{}

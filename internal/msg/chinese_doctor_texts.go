@@ -514,5 +514,7 @@ func chineseDoctorTexts() []entry {
 		{"quiet", "安静"},
 		{"something is sent", "有内容发来"},
 		{"on the server, ss -ltn 'sport = :{port}' shows whether the program listens: if it does, the server's own firewall refuses in its name", "在服务器上用 ss -ltn 'sport = :{port}' 可以看出程序是否在监听：若在监听，则是服务器自己的防火墙以它的名义拒绝"},
+		{"a proxy that has to fetch a version first may take a minute for it: ask again then", "需要先获取该版本的代理可能要花一分钟：稍后再试"},
+		{"of this system", "（系统的）"},
 	}
 }
