@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"github.com/modhaven/modhaven/internal/config"
 	"github.com/modhaven/modhaven/internal/doctor"
 	"github.com/modhaven/modhaven/internal/goproxy"
 )
@@ -26,6 +27,9 @@ func (e *execution) diagnose(ctx context.Context, l left) {
 	}}
 	if len(l.failed) > 0 {
 		o.Module, o.Version = moduleIn(l.failed[0].what)
+		if !e.mayName(o.Module) {
+			o.Module, o.Version = "", ""
+		}
 	}
 	r := doctor.Examine(ctx, o)
 	if r.Exit == exitOK {
@@ -38,6 +42,12 @@ func (e *execution) diagnose(ctx context.Context, l left) {
 			e.say(strings.TrimPrefix(line, "    "))
 		}
 	}
+}
+
+// mayName reports whether the doctor may be told of a module. One that is private by GONOPROXY it asks of its own host
+// only; what else is private for the proxy it would ask everybody about.
+func (e *execution) mayName(path string) bool {
+	return !goproxy.MatchesAny(e.settings.Private, path) || goproxy.MatchesAny(config.ReadGoEnv(e.environ).Get("GONOPROXY").Value, path)
 }
 
 // moduleIn returns which module and version were asked for, as wording says it; no module where that is not clear.

@@ -58,7 +58,10 @@ func (e *examination) protocol(ctx context.Context, c *client, db goproxy.SumDB)
 	if t.web.end != "" || t.web.status != http.StatusOK && !absent(t.web.status) {
 		return
 	}
-	f := &contentFacts{target: t, path: path, list: t.web.body, known: t.web.status == http.StatusOK}
+	f := &contentFacts{target: t, path: path, known: t.web.status == http.StatusOK}
+	if f.known {
+		f.list = t.web.body
+	}
 	t.content = f
 	if t.web.isHTML() {
 		return
