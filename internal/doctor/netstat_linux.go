@@ -32,11 +32,12 @@ func retransFail() (int64, bool) {
 	if err != nil {
 		return 0, false
 	}
-	return parseNetstat(string(b), "TcpExt:", "TCPRetransFail")
+	return parseNetstat(string(b), "TCPRetransFail")
 }
 
-// parseNetstat finds a number in a file of two lines for each protocol, one of names and one of numbers.
-func parseNetstat(text, protocol, name string) (int64, bool) {
+// parseNetstat finds a number of TCP in a file of two lines for each protocol, one of names and one of numbers.
+func parseNetstat(text, name string) (int64, bool) {
+	const protocol = "TcpExt:"
 	var names []string
 	for line := range strings.Lines(text) {
 		f := strings.Fields(line)

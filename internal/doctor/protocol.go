@@ -85,7 +85,7 @@ func (e *examination) second(ctx context.Context, c *client, x *exchange, path s
 		y := one.get(ctx, x.what, path, "")
 		x.h1 = y.end == "" && y.status != 0
 	case t.url.Scheme == "http" && t.via == nil && (x.end == hungUp || x.end == wasReset || x.end == malformed || x.end == hung || x.status == http.StatusBadRequest):
-		if x.end == hungUp || x.end == wasReset {
+		if x.end == hungUp || x.end == wasReset || x.end == malformed {
 			if f := t.tcpTo(); f != nil {
 				f.idle = idle(ctx, t.addr)
 			}

@@ -251,7 +251,7 @@ var bodyEvidence = []string{"GET {url}: {status}", "{bytes} came, of {announced}
 var webRules = []rule[*exchange]{
 	{"MH1011", "", func(x *exchange) Confidence { return ifTrue(x.speaks && !x.plainVia(), Certain) }, webEvidence},
 	{"MH1501", "", func(x *exchange) Confidence {
-		return ifTrue(x.failing(hungUp, wasReset) && (x.idle() == idleClosed || x.idle() == idleReset), Certain)
+		return ifTrue(x.failing(hungUp, wasReset, malformed) && (x.idle() == idleClosed || x.idle() == idleReset), Certain)
 	}, webEvidence},
 	{"MH1505", "", func(x *exchange) Confidence {
 		return ifTrue(x.end == malformed && x.target.url.Scheme == "http", Likely)
