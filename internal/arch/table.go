@@ -21,16 +21,17 @@ var table = map[string][]string{
 	"internal/arch":      {},
 	"internal/inflate":   {},
 	"internal/lru":       {},
+	"internal/pcap":      {},
 }
 
 // over is for what stands on types and interfaces only.
 var over = []string{"internal/goproxy", "internal/store", "internal/audit"}
 
 // leaves know nothing of modules and may be imported from everywhere but the bottom.
-var leaves = []string{"internal/inflate", "internal/lru"}
+var leaves = []string{"internal/inflate", "internal/lru", "internal/pcap"}
 
 // bottom is what lies below the leaves or beside them.
-var bottom = []string{"internal/goproxy", "internal/config", "internal/msg", "internal/inflate", "internal/lru", "internal/proxytest", "internal/arch"}
+var bottom = []string{"internal/goproxy", "internal/config", "internal/msg", "internal/inflate", "internal/lru", "internal/pcap", "internal/proxytest", "internal/arch"}
 
 // tests are the packages that only tests and tools use.
 var tests = []string{"internal/proxytest", "internal/storetest", "internal/arch"}
