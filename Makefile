@@ -84,6 +84,10 @@ vuln: ## govulncheck; GOVULNDB=file:///DIR for a database of your own
 fuzz: ## fuzz each parser for FUZZTIME
 	@tools/fuzz "$(FUZZTIME)"
 
+.PHONY: pcap-fixtures
+pcap-fixtures: ## record internal/doctor/testdata/captures anew, in namespaces of the network: needs root, tcpdump, iptables, ethtool
+	go test -count=1 -timeout 20m -run '^TestRecord$$' -v ./internal/doctor -record all
+
 .PHONY: cross
 cross: ## compile everything for each platform
 	for p in $(PLATFORMS); do \

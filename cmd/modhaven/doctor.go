@@ -17,6 +17,7 @@ func doctorCommand(p *process) *cobra.Command {
 	cmd := &cobra.Command{Use: "doctor [MODULE[@VERSION]] [OPTIONS]"}
 	asJSON := cmd.Flags().Bool("json", false, p.msg.Text("Print the report in JSON: docs/doctor.schema.json"))
 	verbose := cmd.Flags().BoolP("verbose", "v", false, p.msg.Text("Print what each probe showed"))
+	captures := addCaptureFlags(p, cmd)
 	p.document(cmd, doctorManual())
 	cmd.AddCommand(doctorExplainCommand(p))
 	var o doctor.Options
@@ -27,12 +28,22 @@ func doctorCommand(p *process) *cobra.Command {
 		if len(args) == 1 {
 			o.Module, o.Version, err = p.moduleQuery(args[0])
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return captures.check(p, o.Module)
 	}
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
 		o.Environ = p.environ
-		r := doctor.Examine(cmd.Context(), o)
-		var err error
+		var r *doctor.Report
+		if len(captures.pcaps) > 0 {
+			r, err = captures.judge()
+		} else {
+			r = doctor.Examine(cmd.Context(), o)
+		}
+		if err != nil {
+			return err
+		}
 		if *asJSON {
 			err = printJSON(p.out, r)
 		} else {

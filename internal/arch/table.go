@@ -11,8 +11,10 @@ var table = map[string][]string{
 	// It hears what all of these tell, in their words, and hands each what it needs as an interface of others.
 	"internal/telemetry": {"internal/goproxy", "internal/proxy", "internal/server", "internal/upstream"},
 
+	"internal/doctor":       {"internal/goproxy", "internal/store", "internal/audit", "internal/doctor/trace"},
+	"internal/doctor/trace": {},
+
 	"internal/server":    over,
-	"internal/doctor":    over,
 	"internal/dashboard": over,
 	"internal/mirror":    over,
 
@@ -41,23 +43,24 @@ var tools = []string{"bench", "conformance"}
 
 // modules says who may import which other module, beside the common ones.
 var modules = map[string][]string{
-	"bench":              {"golang.org/x/tools"},
-	"cmd/modhaven":       {"go.opentelemetry.io/otel/trace", "github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3", "golang.org/x/term", "golang.org/x/text"},
-	"conformance":        {"golang.org/x/tools"},
-	"internal/certs":     {"golang.org/x/crypto/acme", "github.com/gofrs/flock"},
-	"internal/config":    {"github.com/goccy/go-yaml"},
-	"internal/access":    {"golang.org/x/crypto/bcrypt", "golang.org/x/time/rate", "github.com/gofrs/flock"},
-	"internal/ledger":    {"modernc.org/sqlite"},
-	"internal/msg":       {"golang.org/x/text"},
-	"internal/doctor":    {"golang.org/x/net"}, // DNS messages, and which requests an HTTP proxy is for
-	"internal/gocmd":     {"github.com/gofrs/flock"},
-	"internal/proxy":     tracing,
-	"internal/server":    append([]string{"go.opentelemetry.io/otel/propagation"}, tracing...),
-	"internal/telemetry": {"github.com/prometheus/client_golang", "github.com/prometheus/client_model", "go.opentelemetry.io/otel", "go.opentelemetry.io/contrib/bridges/prometheus"},
-	"internal/upstream":  tracing,
-	"internal/store":     {"github.com/gofrs/flock"},
-	"internal/sumlog":    {"github.com/gofrs/flock"},
-	"internal/proxytest": {"go.uber.org/goleak", "golang.org/x/tools"},
+	"bench":                 {"golang.org/x/tools"},
+	"cmd/modhaven":          {"go.opentelemetry.io/otel/trace", "github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3", "golang.org/x/term", "golang.org/x/text"},
+	"conformance":           {"golang.org/x/tools"},
+	"internal/certs":        {"golang.org/x/crypto/acme", "github.com/gofrs/flock"},
+	"internal/config":       {"github.com/goccy/go-yaml"},
+	"internal/access":       {"golang.org/x/crypto/bcrypt", "golang.org/x/time/rate", "github.com/gofrs/flock"},
+	"internal/ledger":       {"modernc.org/sqlite"},
+	"internal/msg":          {"golang.org/x/text"},
+	"internal/doctor":       {"golang.org/x/net"},                        // DNS messages, and which requests an HTTP proxy is for
+	"internal/doctor/trace": {"golang.org/x/net", "golang.org/x/crypto"}, // DNS messages; TLS ones
+	"internal/gocmd":        {"github.com/gofrs/flock"},
+	"internal/proxy":        tracing,
+	"internal/server":       append([]string{"go.opentelemetry.io/otel/propagation"}, tracing...),
+	"internal/telemetry":    {"github.com/prometheus/client_golang", "github.com/prometheus/client_model", "go.opentelemetry.io/otel", "go.opentelemetry.io/contrib/bridges/prometheus"},
+	"internal/upstream":     tracing,
+	"internal/store":        {"github.com/gofrs/flock"},
+	"internal/sumlog":       {"github.com/gofrs/flock"},
+	"internal/proxytest":    {"go.uber.org/goleak", "golang.org/x/tools"},
 }
 
 // tracing is the part of OpenTelemetry that says what to trace. How, is known to internal/telemetry alone.

@@ -1,6 +1,9 @@
 package doctor
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // An Entry says all that is known of a code before anything is probed. Its texts are
 // templates; docs/doctor-codes.md is made of them.
@@ -38,8 +41,14 @@ type Other struct {
 
 // Catalogue returns every code there is.
 func Catalogue() []Entry {
-	return slices.Concat(wellCodes(), configCodes(), localCodes(), dnsCodes(), firewallCodes(), pathCodes(), mappingCodes(),
-		proxyCodes(), tlsCodes(), originCodes(), contentCodes(), checksumCodes(), absenceCodes())
+	return byNumber(slices.Concat(captureCodes(), wellCodes(), configCodes(), localCodes(), dnsCodes(), firewallCodes(), pathCodes(), mappingCodes(),
+		proxyCodes(), tlsCodes(), originCodes(), contentCodes(), checksumCodes(), absenceCodes()))
+}
+
+// byNumber puts entries in the order of their codes.
+func byNumber(all []Entry) []Entry {
+	slices.SortStableFunc(all, func(a, b Entry) int { return cmp.Compare(a.Code, b.Code) })
+	return all
 }
 
 // Well is the code of a verdict without findings, and standIn that of one where a later entry of the list does the work.

@@ -111,6 +111,7 @@ func pathCodes() []Entry {
 			Summary: "large packets to {host} get lost: a TLS handshake of 1500 bytes fails, and one of 300 passes",
 			Meaning: "Go's first TLS message needs two packets, of which the large one vanishes. A link on the way takes smaller packets, and the message that says so does not come back; or a device cannot take a handshake in two parts.",
 			Fixes:   []Remedy{{You, "until it is mended, make the handshake small", "GODEBUG=tlsmlkem=0 go mod download"}, {Network, "let ICMP \"fragmentation needed\" through, or clamp the MSS", "iptables -t mangle -A FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu"}},
+			Or:      []Other{{Firewall, "modhaven doctor on the client names another host in a handshake: where that passes, a filter reads the name {host}"}},
 		},
 		{
 			Code:    "MH1404",

@@ -105,11 +105,12 @@ const (
 	StageProtocol Stage = "protocol" // GOPROXY's
 	StageSumDB    Stage = "sumdb"
 	StageVCS      Stage = "vcs"
+	StageCapture  Stage = "capture" // reading one
 )
 
 // Stages returns all stages in their order.
 func Stages() []Stage {
-	return []Stage{StageSettings, StageDNS, StageTCP, StageProxy, StageTLS, StageHTTP, StageProtocol, StageSumDB, StageVCS}
+	return []Stage{StageSettings, StageDNS, StageTCP, StageProxy, StageTLS, StageHTTP, StageProtocol, StageSumDB, StageVCS, StageCapture}
 }
 
 // Lookup returns the entry of a code.

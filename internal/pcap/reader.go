@@ -2,7 +2,7 @@
 // and in pcapng, and what an interface of this machine sees.
 //
 // It decodes packets up to TCP, UDP and ICMP, and follows nothing: what packets mean together is for
-// internal/doctor/flow. It trusts no length in a file; memory is bounded by one packet.
+// internal/doctor/trace. It trusts no length in a file; memory is bounded by one packet.
 package pcap
 
 import (
