@@ -69,7 +69,7 @@ func TestCaptures(t *testing.T) {
 		{name: "tls-version", client: "MH1708 certain"},
 		{name: "tls-stuck", client: "MH1904 likely"},
 		{name: "tls-plain", client: "MH1503 certain"},
-		{name: "sni-reset", client: "MH1308 certain", server: "MH0001 certain", both: "MH1308 certain"},
+		{name: "sni-reset", client: "MH1308 certain", server: "MH1403 possible", both: "MH1308 certain"},
 		{name: "sni-drop", client: "MH1403 likely", server: "MH1403 possible", both: "MH1403 likely"}, // the same as mtu-up but for what is in the packet: an alternative says so
 		{name: "nxdomain", client: "MH1201 certain"},
 		{name: "servfail", client: "MH1203 certain"},
@@ -132,7 +132,7 @@ func TestCaptureNoise(t *testing.T) {
 	if r, err = JudgeCaptures([]string{file}, CaptureOptions{}); err != nil || r.Verdict.Class != OriginDown {
 		t.Errorf("a refused one among them: %s, %v", r.Verdict.Code, err)
 	}
-	if r, err = JudgeCaptures([]string{file}, CaptureOptions{Filter: serverAddr + ":443"}); err != nil || r.Verdict.Code != Well {
+	if r, err = JudgeCaptures([]string{file}, CaptureOptions{Filter: recordedAddr + ":443"}); err != nil || r.Verdict.Code != Well {
 		t.Errorf("it is filtered out: %s, %v", r.Verdict.Code, err)
 	}
 	if r, err = JudgeCaptures([]string{file}, CaptureOptions{Filter: ":444"}); err != nil || r.Verdict.Class != OriginDown {
@@ -140,7 +140,7 @@ func TestCaptureNoise(t *testing.T) {
 	}
 }
 
-const serverAddr = "198.51.100.10" // of what was recorded
+const recordedAddr = "198.51.100.10" // of what was recorded
 
 // joinCaptures writes one capture with the packets of others.
 func joinCaptures(t *testing.T, file string, names ...string) {
@@ -184,7 +184,7 @@ func eachPacket(t testing.TB, name string, f func(p pcap.Packet)) {
 
 // TestCaptureWithoutDNS leaves out all but TCP and ICMP: the name comes from what is said on the connection.
 func TestCaptureWithoutDNS(t *testing.T) {
-	for name, want := range map[string]string{"tls-version.client": "proxy.test:443", "503.client": "proxy.test:80", "reject.client": serverAddr + ":443", "proxy-407.client": "proxy.test:443"} {
+	for name, want := range map[string]string{"tls-version.client": "proxy.test:443", "503.client": "proxy.test:80", "reject.client": recordedAddr + ":443", "proxy-407.client": "proxy.test:443"} {
 		file := filepath.Join(t.TempDir(), "x.pcap")
 		out, err := os.Create(file)
 		if err != nil {

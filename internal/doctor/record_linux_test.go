@@ -107,7 +107,7 @@ func TestRecord(t *testing.T) {
 		t.Skip("it makes the test data: make pcap-fixtures")
 	}
 	dir := t.TempDir()
-	network(t)
+	recordNetwork(t)
 	certificates(t, dir)
 	for _, s := range scenes() {
 		if *record == "all" || strings.Contains(","+*record+",", ","+s.name+",") {
@@ -124,8 +124,8 @@ func run(t *testing.T, line string) {
 	}
 }
 
-// network makes the namespaces mhc, mhr and mhs.
-func network(t *testing.T) {
+// recordNetwork makes the namespaces mhc, mhr and mhs.
+func recordNetwork(t *testing.T) {
 	for _, n := range []string{"mhc", "mhr", "mhs"} {
 		_ = exec.Command("ip", "netns", "del", n).Run() // of a run that was cut off
 		run(t, "ip netns add "+n)
