@@ -33,15 +33,13 @@ func doctorCommand(p *process) *cobra.Command {
 		}
 		return captures.check(p, o.Module)
 	}
-	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		o.Environ = p.environ
-		var r *doctor.Report
-		if len(captures.pcaps) > 0 {
-			r, err = captures.judge()
-		} else {
-			r = doctor.Examine(cmd.Context(), o)
-		}
+		r, err := captures.consult(cmd.Context(), p, o)
 		if err != nil {
+			return err
+		}
+		if err := captures.pack(cmd.Context(), p, o, r); err != nil {
 			return err
 		}
 		if *asJSON {
@@ -70,6 +68,11 @@ func doctorManual() manual {
 			With MODULE the files of that module are asked for, at VERSION or the latest; else those of
 			a well-known public module. A module that GONOPROXY or GOPRIVATE matches is asked of its own
 			host only.
+
+			With --pcap a capture of tcpdump is judged in place of probes, or two of them, of the client's
+			and the server's side, to say where packets died. With --capture one is recorded here first;
+			with --bundle too, it is the probes' own traffic. What is said in the clear is left out of
+			captures in a bundle, and not of the file that is recorded.
 
 			A finding is certain where a probe has excluded what looks the same; else it says what that
 			is, and what would tell it apart. Each finding has a code, which doctor explain explains.`,
@@ -102,6 +105,10 @@ func doctorManual() manual {
 			{"Is all well?", "modhaven doctor"},
 			{"Why does this version not come?", "modhaven doctor golang.org/x/text@v0.14.0"},
 			{"What does this code mean?", "modhaven doctor explain MH1301"},
+			{"What does this capture show?", "modhaven doctor --pcap client.pcap"},
+			{"Where do packets to the proxy die?", "modhaven doctor --pcap client.pcap --pcap server.pcap --filter :443"},
+			{"What happens on this server in the next half minute?", "sudo modhaven doctor --capture 30s --filter :443"},
+			{"What does the network team need?", "modhaven doctor --bundle doctor.zip"},
 		},
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -33,7 +34,9 @@ func TestScript(t *testing.T) {
 			e.Setenv("LANG", "C.UTF-8")
 			e.Setenv("XDG_CACHE_HOME", e.WorkDir+"/cache")
 			withUpstreams(e)
-			return nil
+			captures, err := filepath.Abs("../../internal/doctor/testdata/captures")
+			e.Setenv("CAPTURES", captures)
+			return err
 		},
 		Cmds: scriptCommands(),
 	})
@@ -51,6 +54,7 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 	all["actions"] = actions
 	all["fill"] = fill
 	all["setenv"] = setenv
+	all["unzip"] = unzip
 	return all
 }
 

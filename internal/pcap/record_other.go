@@ -1,0 +1,7 @@
+//go:build !linux
+
+package pcap
+
+import "context"
+
+func record(context.Context, Recording, *Writer, func()) (Stats, error) { return Stats{}, ErrNotHere }
