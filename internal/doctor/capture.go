@@ -200,8 +200,8 @@ func groupsOf(all []*trace.Trace) (groups []*group) {
 	}
 	names := namesIn(all)
 	client, server := sides(all)
-	other := pairsOf(client, server)
-	hosts := map[string]bool{}
+	other, index := pairsOf(client, server), indexOf(client)
+	hosts := map[string][]*group{}
 	for _, c := range client.Conns {
 		if !c.Whole && (c.S.Data == 0 || c.C.Data == 0) {
 			continue // it was there before, and nothing of it can be said
@@ -209,34 +209,36 @@ func groupsOf(all []*trace.Trace) (groups []*group) {
 		if c.Server.Port() == 53 {
 			continue // the DNS over TCP
 		}
-		f := newConnFacts(client, c, names)
+		f := newConnFacts(client, index, c, names)
 		if server != nil {
 			f.paired, f.peer, f.far = true, other[c], server
 		}
 		g := of(f.host, net.JoinHostPort(f.host, f.port))
 		g.conns = append(g.conns, f)
-		hosts[f.host] = true
-	}
-	for _, l := range client.Lookups {
-		for _, g := range groups {
-			if g.host == l.Name {
-				g.lookups = append(g.lookups, l)
-			}
+		if len(g.conns) == 1 {
+			hosts[f.host] = append(hosts[f.host], g)
 		}
-		if !hosts[l.Name] && asksAddress(l) {
+	}
+	asked := map[string]bool{}
+	for _, l := range client.Lookups {
+		for _, g := range hosts[l.Name] {
+			g.lookups = append(g.lookups, l)
+		}
+		asked[l.Name] = true
+		if len(hosts[l.Name]) == 0 && asksAddress(l) {
 			g := of(l.Name, l.Name)
 			g.lookups = append(g.lookups, l)
 		}
 	}
 	for a, h := range client.Hosts {
-		if h.Sought > 1 && !h.Answered && !h.Sent && !named(client, a) {
+		if h.Sought > 1 && !h.Answered && !h.Sent && index.hosts[a] == nil {
 			g := of(a.String(), a.String())
 			g.gone = a
 		}
 	}
 	slices.SortStableFunc(groups, func(a, b *group) int { return cmp.Compare(a.gone.String(), b.gone.String()) })
 	return slices.DeleteFunc(groups, func(g *group) bool {
-		return len(g.conns) == 0 && !g.gone.IsValid() && (g.resolved() || g.elsewhere(client.Lookups))
+		return len(g.conns) == 0 && !g.gone.IsValid() && (g.resolved() || g.elsewhere(asked))
 	})
 }
 
@@ -303,11 +305,6 @@ func (g *group) judge(t *trace.Trace) {
 			g.steps[i].Trace = append(g.steps[i].Trace, f.line(n+1)...)
 		}
 	}
-}
-
-// named reports whether some connection leads to an address.
-func named(t *trace.Trace, a netip.Addr) bool {
-	return slices.ContainsFunc(t.Conns, func(c *trace.Conn) bool { return c.Server.Addr() == a || c.Client.Addr() == a })
 }
 
 // judgeGone says that nobody has an address, so that not even a first packet could be sent.

@@ -21,10 +21,13 @@ func (g *group) resolved() bool {
 }
 
 // elsewhere reports whether the name is one of those that a search list made of another one, which was asked for too.
-func (g *group) elsewhere(all []*trace.Lookup) bool {
-	return slices.ContainsFunc(all, func(l *trace.Lookup) bool {
-		return l.Name != g.host && strings.Contains(l.Name, ".") && strings.HasPrefix(g.host, l.Name+".")
-	})
+func (g *group) elsewhere(asked map[string]bool) bool {
+	for i := range len(g.host) {
+		if g.host[i] == '.' && asked[g.host[:i]] && strings.Contains(g.host[:i], ".") {
+			return true
+		}
+	}
+	return false
 }
 
 // A lookupFacts is what a capture has of one name.

@@ -25,6 +25,7 @@ type connFacts struct {
 	t    *trace.Trace
 	host string // that was wanted: by its name where that is known
 	port string
+	all  *captureIndex
 
 	paired bool         // the other side was recorded too
 	peer   *trace.Conn  // the connection as that side has it; nil for not at all
@@ -34,8 +35,8 @@ type connFacts struct {
 	steps []Step
 }
 
-func newConnFacts(t *trace.Trace, c *trace.Conn, names map[netip.Addr]string) *connFacts {
-	f := &connFacts{c: c, t: t, host: names[c.Server.Addr()], port: strconv.Itoa(int(c.Server.Port()))}
+func newConnFacts(t *trace.Trace, all *captureIndex, c *trace.Conn, names map[netip.Addr]string) *connFacts {
+	f := &connFacts{c: c, t: t, all: all, host: names[c.Server.Addr()], port: strconv.Itoa(int(c.Server.Port()))}
 	if f.host == "" {
 		f.host = c.Server.Addr().String()
 	}
@@ -131,24 +132,7 @@ func (f *connFacts) hostTTL() int {
 }
 
 // control is a port of the same host that answered; 0 for none.
-func (f *connFacts) control() uint16 {
-	for _, c := range f.t.Conns {
-		if c.Server.Addr() == f.c.Server.Addr() && c.Server.Port() != f.c.Server.Port() && c.Opened != 0 {
-			return c.Server.Port()
-		}
-	}
-	return 0
-}
-
-// anyAnswer reports whether some other host outside was connected to.
-func (f *connFacts) anyAnswer() bool {
-	for _, c := range f.t.Conns {
-		if c.Server.Addr() != f.c.Server.Addr() && c.S.Known {
-			return true
-		}
-	}
-	return false
-}
+func (f *connFacts) control() uint16 { return f.all.other(f.c.Server) }
 
 // refusal is the reset that came in the server's name, nil for none.
 func (f *connFacts) refusal() *trace.Reset {
@@ -234,20 +218,18 @@ func (f *connFacts) tooLarge() *trace.Reject {
 	return nil
 }
 
-// nobody returns the address whose hardware was asked for without an answer: the server's, or the way out.
+// nobody returns the address whose hardware was asked for without an answer, where nothing came back: the server's, or the way out.
 func (f *connFacts) nobody() netip.Addr {
+	if !f.silent() {
+		return netip.Addr{}
+	}
 	if h := f.t.Hosts[f.c.Server.Addr()]; h != nil && h.Sought > 0 && !h.Answered && !h.Sent {
 		return f.c.Server.Addr()
 	}
-	if f.anyAnswer() {
+	if f.all.answered > 0 {
 		return netip.Addr{}
 	}
-	for a, h := range f.t.Hosts {
-		if h.Sought > 1 && !h.Answered && !h.Sent && !f.c.Whole {
-			return a
-		}
-	}
-	return netip.Addr{}
+	return f.all.nobody
 }
 
 // lostUp reports whether what the client sent was sent again and again without an answer.
@@ -267,14 +249,9 @@ func (f *connFacts) firstLost() bool {
 // large reports whether the packet that gets lost is one of full size.
 func (f *connFacts) large() bool { return max(f.c.C.EdgeSize, f.c.C.Hole()) > 1000 }
 
-// largePasses reports whether as large a packet of the client came to the same host elsewhere in the capture.
+// largePasses reports whether as large a packet of a client came to the same host elsewhere in the capture.
 func (f *connFacts) largePasses() bool {
-	for _, c := range f.t.Conns {
-		if c != f.c && c.Server.Addr() == f.c.Server.Addr() && c.C.Largest >= f.c.C.EdgeSize && c.C.Acked() >= int64(c.C.Largest) {
-			return true
-		}
-	}
-	return false
+	return f.c.C.EdgeSize > 0 && f.all.host(f.c.Server.Addr()).passed >= f.c.C.EdgeSize
 }
 
 // holed reports whether of what the server sent something is missing, and later parts came.
