@@ -273,13 +273,21 @@ func (g *group) judge(t *trace.Trace) {
 	var bad []Finding
 	last, failed := false, 0
 	worst := (*connFacts)(nil)
-	for _, f := range g.conns {
+	for i, f := range g.conns {
 		f.judge()
-		if last = f.found != nil; last {
+		last = f.found != nil
+		if last {
 			failed++
-			bad = append(bad, *f.found)
+			code := f.found.Code
+			bad = append(slices.DeleteFunc(bad, func(o Finding) bool { return o.Code == code }), *f.found)
+			if worst != nil {
+				worst.steps = nil
+			}
 			worst = f
+		} else if i < len(g.conns)-1 {
+			f.steps = nil // there may be very many
 		}
+		f.found = nil
 	}
 	grave := last || failed*2 > len(g.conns)
 	for i := range bad {
@@ -291,7 +299,7 @@ func (g *group) judge(t *trace.Trace) {
 			bad[i].Evidence = append(bad[i].Evidence, Text{"it is so with {count} of {of} connections in the capture", Vars{"count": strconv.Itoa(failed), "of": strconv.Itoa(len(g.conns))}})
 		}
 	}
-	g.findings = append(dns, mergeLast(bad)...)
+	g.findings = append(dns, bad...)
 	if worst == nil && len(g.conns) > 0 {
 		worst = g.conns[len(g.conns)-1]
 		g.findings = append(g.findings, g.loss()...)
@@ -313,16 +321,6 @@ func (g *group) judgeGone() {
 	fd.Targets = []string{g.name}
 	g.findings = []Finding{fd}
 	g.steps = []Step{{Stage: StageTCP, Status: Failed, Code: fd.Code, Said: fd.Summary}}
-}
-
-// mergeLast keeps the last of findings with the same code.
-func mergeLast(all []Finding) (out []Finding) {
-	for i, f := range all {
-		if !slices.ContainsFunc(all[i+1:], func(o Finding) bool { return o.Code == f.Code }) {
-			out = append(out, f)
-		}
-	}
-	return out
 }
 
 // loss finds that many packets had to be sent again.

@@ -31,7 +31,8 @@ type connFacts struct {
 	peer   *trace.Conn  // the connection as that side has it; nil for not at all
 	far    *trace.Trace // that side's capture
 
-	found *Finding
+	found *Finding // while it is judged
+	code  Code     // of what was found
 	steps []Step
 }
 

@@ -71,7 +71,7 @@ func (f *connFacts) again(table []rule[*connFacts]) bool {
 		return true
 	}
 	s.Status, s.Code, s.Said = Failed, fd.Code, fd.Summary
-	f.found = &fd
+	f.found, f.code = &fd, fd.Code
 	return false
 }
 
@@ -85,8 +85,8 @@ func (f *connFacts) line(n int) (all []string) {
 		return ", " + name + " " + round(time.Duration(when-c.Start))
 	}
 	head := strconv.Itoa(n) + ". " + since(f.t, c.Start) + " " + c.Client.String() + " > " + c.Server.String()
-	if f.found != nil {
-		head += " " + string(f.found.Code)
+	if f.code != "" {
+		head += " " + string(f.code)
 	}
 	if !c.Whole {
 		head += ", was there before"

@@ -19,6 +19,7 @@ const (
 	maxConns   = 40_000
 	maxLookups = 20_000
 	maxHosts   = 50_000
+	sweepEvery = 100_000  // packets
 	maxHeads   = 24 << 20 // bytes of what was said on connections that are not understood yet
 )
 
@@ -43,6 +44,7 @@ type Trace struct {
 	conns  map[pair]*Conn
 	asked  map[question]*Lookup
 	heads  int
+	again  int64 // the packet from which on sweeping is worth it again
 	layers pcap.Layers
 }
 
@@ -189,6 +191,10 @@ func (t *Trace) conn(l *pcap.Layers, at int64) *Conn {
 
 // sweep forgets connections of which there is nothing to say. It reports whether that made room.
 func (t *Trace) sweep() bool {
+	if t.Packets < t.again {
+		return false
+	}
+	t.again = t.Packets + sweepEvery
 	t.Conns = slices.DeleteFunc(t.Conns, func(c *Conn) bool {
 		if !c.well() {
 			return false
