@@ -3,6 +3,7 @@ package doctor
 import (
 	"bufio"
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -23,6 +24,8 @@ const (
 
 	maxShown  = 200 // connections that are listed of one target
 	maxGroups = 500 // targets in a report
+
+	filterPatience = 5 * time.Second // for the name in a filter
 )
 
 // CaptureOptions say what of captures is judged.
@@ -106,7 +109,9 @@ func filterOf(s string) (addrs []netip.Addr, port uint16, err error) {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{a.Unmap()}, port, nil
 	}
-	all, err := net.LookupHost(host)
+	ctx, cancel := context.WithTimeout(context.Background(), filterPatience)
+	defer cancel()
+	all, err := net.DefaultResolver.LookupHost(ctx, host)
 	if err != nil {
 		return nil, 0, fmt.Errorf("%s: its address cannot be looked up (%v); write the address itself", host, err)
 	}

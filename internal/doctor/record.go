@@ -74,7 +74,7 @@ func Scrub(w io.Writer, r io.Reader) error {
 	for {
 		p, err := in.Next()
 		var damaged *pcap.FormatError
-		if err == io.EOF || errors.As(err, &damaged) {
+		if errors.Is(err, io.EOF) || errors.As(err, &damaged) {
 			break
 		}
 		if err != nil {
