@@ -90,14 +90,14 @@ func originCodes() []Entry {
 			Code:    "MH1801",
 			Summary: "nothing listens on {addr}: the host itself refuses the connection",
 			Meaning: "The refusal is a TCP reset that came as far as the host's other answers did, and no firewall signed it. The program is not running, listens on another port, or on 127.0.0.1 only.",
-			Fixes:   []Remedy{{Owner, "start the server; it must listen on port {port} of {ip}, not of 127.0.0.1 only", "ss -ltnp 'sport = :{port}'"}, {You, "check the port in GOPROXY", ""}},
+			Fixes:   []Remedy{{Owner, "start the server, or have it listen on {addr} where it listens elsewhere", "ss -ltnp 'sport = :{port}'"}, {You, "check the port in GOPROXY", ""}},
 			Or:      []Other{{Firewall, "on the server, ss -ltn 'sport = :{port}' shows whether the program listens: if it does, the server's own firewall refuses in its name"}},
 		},
 		{
 			Code:    "MH1802",
 			Summary: "{addr} refuses connections: nothing listens there, as far as can be seen from here",
 			Meaning: "The refusal is a TCP reset, and no other answer of the host could be compared with it.",
-			Fixes:   []Remedy{{Owner, "start the server; it must listen on port {port} of {ip}, not of 127.0.0.1 only", "ss -ltnp 'sport = :{port}'"}, {You, "check the port in GOPROXY", ""}},
+			Fixes:   []Remedy{{Owner, "start the server, or have it listen on {addr} where it listens elsewhere", "ss -ltnp 'sport = :{port}'"}, {You, "check the port in GOPROXY", ""}},
 			Or: []Other{
 				{Firewall, "a firewall can refuse in the server's name: on the server, ss -ltn 'sport = :{port}' shows whether the program listens"},
 				{PortMapping, "if {ip} forwards the port, see where to"},

@@ -359,7 +359,7 @@ func chineseDoctorTexts() []entry {
 		{"something on the way drops TLS connections that name {host}", "途中有东西丢弃指明 {host} 的 TLS 连接"},
 		{"something on the way resets TLS connections that name {host}", "途中有东西重置指明 {host} 的 TLS 连接"},
 		{"start the DNS server on {resolver}", "启动 {resolver} 上的 DNS 服务器"},
-		{"start the server; it must listen on port {port} of {ip}, not of 127.0.0.1 only", "启动服务器；它必须监听 {ip} 的端口 {port}，而不只是 127.0.0.1"},
+		{"start the server, or have it listen on {addr} where it listens elsewhere", "启动服务器；若它监听的是别处，则让它监听 {addr}"},
 		{"take it out of GOPROXY", "从 GOPROXY 中去掉它"},
 		{"take the line out of {file}", "从 {file} 中去掉该行"},
 		{"take the pattern out of NO_PROXY ({value})", "从 NO_PROXY（{value}）中去掉该模式"},
