@@ -38,6 +38,7 @@ func rootCommand(p *process) *cobra.Command {
 		waitCommand(p),
 		statusCommand(p),
 		explainCommand(p),
+		envCommand(p),
 		doctorCommand(p),
 		ledgerCommand(p),
 		sumdbCommand(p),
