@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/mod/semver"
@@ -108,12 +109,19 @@ func TestSame(t *testing.T) {
 func sameAll(t *testing.T, g *forge, f *Fetcher, ask map[string][]string) {
 	cache := filepath.Join(t.TempDir(), "plain")
 	defer removeAll(cache)
+	turns := make(chan struct{}, 4) // t.Parallel does not go with t.Setenv
+	var all sync.WaitGroup
+	defer all.Wait()
 	for path, queries := range ask {
-		t.Run(strings.TrimPrefix(path, hostName+"/"), func(t *testing.T) {
-			sameList(t, g, f, cache, path)
-			for _, query := range queries {
-				t.Run(query, func(t *testing.T) { same(t, g, f, cache, path, query) })
-			}
+		turns <- struct{}{}
+		all.Go(func() {
+			defer func() { <-turns }()
+			t.Run(strings.TrimPrefix(path, hostName+"/"), func(t *testing.T) {
+				sameList(t, g, f, cache, path)
+				for _, query := range queries {
+					t.Run(query, func(t *testing.T) { same(t, g, f, cache, path, query) })
+				}
+			})
 		})
 	}
 }
