@@ -91,8 +91,8 @@ func (a *aheadLab) on(ctx context.Context, zips int) error {
 			return err
 		}
 		a.unasked = append(a.unasked, float64(s.Load.Ahead.Bytes-s.Load.Ahead.AskedBytes)/float64(max(s.Requests.Bytes, 1)))
-		if a.seen, err = a.upstream.take(); err == nil && a.seen.Gets["zip"] != zips {
-			err = fmt.Errorf("the upstream saw %d requests for zips, want %d", a.seen.Gets["zip"], zips)
+		if a.seen, err = a.upstream.take(); err == nil && a.seen.Gets["zip"]-a.seen.Ranges != zips {
+			err = fmt.Errorf("the upstream saw %d requests for whole zips, want %d", a.seen.Gets["zip"]-a.seen.Ranges, zips)
 		}
 		return err
 	})

@@ -106,14 +106,14 @@ func readResults(file string) (results, error) {
 	return parseResults(f)
 }
 
-// explain turns a bad end of the test process into an error, unless failed
-// scripts account for it.
+// explain turns a bad end of the test process into an error. Status 1 is none: scripts that failed, or that have no result, are
+// found one by one, and what the process could not tidy up after them is not what is looked at here.
 func (o outing) explain(name string, err error) error {
 	var exit *exec.ExitError
-	if err == nil || errors.As(err, &exit) && exit.ExitCode() == 1 && o.count(failed) > 0 {
+	if err == nil || errors.As(err, &exit) && exit.ExitCode() == 1 {
 		return nil
 	}
-	return fmt.Errorf("%s: the test process ended badly though no script failed: %w\n%s", name, err, indent(excerpt(o.log[""])))
+	return fmt.Errorf("%s: the test process ended badly: %w\n%s", name, err, indent(excerpt(append(o.log["TestScript"], o.log[""]...))))
 }
 
 // removeAll removes dir even where it holds a module cache, which is read-only.
