@@ -316,6 +316,13 @@ func (s *Service) fillAhead(g guess) {
 	s.lead(fl)
 }
 
+// isAhead reports whether nobody has asked for what a fill fetches.
+func (s *Service) isAhead(fl *fill) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return fl.urgent != nil && !fl.hurried
+}
+
 // hurry notes that a client asks for what is fetched ahead. The caller holds mu.
 func (s *Service) hurry(fl *fill) {
 	if fl.urgent == nil {

@@ -359,6 +359,37 @@ func TestAheadGone(t *testing.T) {
 	})
 }
 
+// TestAheadNoFetch has a client ask for what is stored and nothing else: nothing is fetched because of that.
+func TestAheadNoFetch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newAheadLab(t, serving(t, small.content()), Options{})
+		l.asks("a.example/new3@v1.0.0.mod", "a.example/old@v1.0.0.zip")
+		before := l.fetched()
+		l.ctx = goproxy.WithoutFetch(l.ctx)
+		l.asks("a.example/old@v1.0.0.zip", "a.example/old@v1.0.0.mod")
+		if got := l.fetched(); !slices.Equal(got, before) {
+			t.Errorf("fetched %q, before it %q", got, before)
+		}
+	})
+}
+
+// TestAheadLong has an address from which more comes than is remembered: what comes then is thought ahead too.
+func TestAheadLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newAheadLab(t, serving(t, small.content()), Options{})
+		l.asks("a.example/new3@v1.0.0.mod")
+		l.ahead.mu.Lock()
+		for i := range maxGuesses {
+			l.ahead.sessions["192.0.2.1"].guessed[mkFile(fmt.Sprint("a.example/", i), "v1.0.0", goproxy.Mod)] = 1
+		}
+		l.ahead.mu.Unlock()
+		l.asks("a.example/new@v1.0.0.zip")
+		if got := l.fetched("a.example/new3@v1.0.0.mod", "a.example/new@v1.0.0.zip"); !slices.Equal(got, []string{"a.example/new@v1.0.0.mod"}) {
+			t.Errorf("fetched ahead: %q", got)
+		}
+	})
+}
+
 // TestAheadShares has two clients share what is fetched ahead at once.
 func TestAheadShares(t *testing.T) {
 	l := lane{index: smallLane, most: 1}

@@ -164,8 +164,9 @@ func (s *Service) fetch(fl *fill) (goproxy.Meta, error) {
 		}
 		return nil
 	}
-	if fl.urgent != nil {
-		return s.ask(goproxy.WithAhead(fl.task.ctx, fl.urgent), fl)
+	if s.isAhead(fl) {
+		aside := func(wait func() error) error { return errors.Join(wait(), wanted()) } // only what somebody asks for by now waits
+		return s.ask(goproxy.WithAhead(goproxy.WithAside(fl.task.ctx, aside), fl.urgent), fl)
 	}
 	turn, err := s.slots.acquire(s.ctx)
 	if err != nil {

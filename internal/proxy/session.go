@@ -44,15 +44,18 @@ func newSession(now time.Time) *session {
 // gone reports whether the client has asked for nothing for long.
 func (by *session) gone(now time.Time) bool { return !by.pinned && now.Sub(by.last) >= clientGone }
 
+// full reports whether nothing more can be noted.
+func (by *session) full() bool { return len(by.mods) >= maxGuesses || len(by.guessed) >= maxGuesses }
+
 // session returns that of a client; a new one where begin is set. The caller holds mu.
 func (a *readAhead) session(ctx context.Context, begin bool) *session {
 	client := goproxy.Client(ctx)
 	now := time.Now()
 	by := a.sessions[client]
-	if by != nil && by.gone(now) {
-		by = nil
+	if by != nil && (by.gone(now) || by.full()) {
+		by = nil // many may come from one address, without a pause: what was long ago says nothing of what is next
 	}
-	if by == nil && begin && client != "" && len(a.sessions) < maxSessions {
+	if by == nil && begin && client != "" && (a.sessions[client] != nil || len(a.sessions) < maxSessions) {
 		by = newSession(now)
 		a.sessions[client] = by
 		a.wake()
@@ -71,6 +74,9 @@ func (a *readAhead) asks(ctx context.Context, f goproxy.File, hit bool) (ahead b
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	ahead = a.ask(f)
+	if goproxy.FetchDisabled(ctx) {
+		return ahead
+	}
 	if by := a.session(ctx, !hit); by != nil {
 		a.add(by, by.next(f, hit)...)
 	}
@@ -104,7 +110,7 @@ func (a *readAhead) listed(ctx context.Context) {
 // next notes a request and returns what will be asked for beside it.
 func (by *session) next(f goproxy.File, hit bool) (gs []guess) {
 	m := f.Version
-	if len(by.mods) >= maxGuesses || m.Path == toolchain {
+	if m.Path == toolchain {
 		return nil
 	}
 	if f.Kind != goproxy.Mod {
