@@ -22,8 +22,9 @@ const (
 	clientGone = 30 * time.Second
 	// afterTrouble is for how long nothing is fetched ahead after an upstream failed.
 	afterTrouble = 10 * time.Second
-	// spareSpace is how much of the spool's disk must be free for zips to be fetched ahead: a share, and bytes that are enough anyway.
+	// Zips are fetched ahead where the spool's disk has plentyFree, or at least leastFree and the share spareSpace of it.
 	spareSpace = 0.05
+	leastFree  = 1 << 30
 	plentyFree = 10 << 30
 	// maxUnasked is how many files that nobody has asked for yet are remembered, for unaskedFor.
 	maxUnasked = 1 << 16
@@ -283,7 +284,12 @@ func (a *readAhead) now() AheadStats {
 // spacious reports whether there is room for files that nobody has asked for yet.
 func (s *Service) spacious() bool {
 	free, all, err := diskSpace(s.o.Spool)
-	return err != nil || free >= plentyFree || float64(free) >= spareSpace*float64(all)
+	return err != nil || hasRoom(free, all)
+}
+
+// hasRoom reports whether a disk of all bytes, of which so many are free, has room for more than what clients ask for.
+func hasRoom(free, all int64) bool {
+	return free >= plentyFree || free >= leastFree && float64(free) >= spareSpace*float64(all)
 }
 
 // Ahead begins to fetch files that somebody is sure to ask for soon, in their order.

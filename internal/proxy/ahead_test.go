@@ -424,6 +424,19 @@ func TestAheadClosed(t *testing.T) {
 	}
 }
 
+func TestHasRoom(t *testing.T) {
+	for _, test := range []struct {
+		free, all int64
+		want      bool
+	}{
+		{10 << 30, 1 << 50, true}, {9 << 30, 1 << 40, false}, {9 << 30, 100 << 30, true}, {800 << 10, 12 << 20, false}, {11 << 20, 12 << 20, false}, {1 << 30, 2 << 30, true}, {0, 1 << 40, false},
+	} {
+		if got := hasRoom(test.free, test.all); got != test.want {
+			t.Errorf("%d of %d bytes free: %v", test.free, test.all, got)
+		}
+	}
+}
+
 func FuzzRequirements(f *testing.F) {
 	for _, mod := range small {
 		f.Add([]byte("module a.example/m\n" + mod))
