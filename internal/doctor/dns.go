@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
+
+	"github.com/modhaven/modhaven/internal/doctor/trace"
 )
 
 // How long one try of a question may take, and how often it is asked. Go's own look-up is given up
@@ -299,39 +301,11 @@ func parseReply(b []byte, id uint16, of dnsmessage.Type) (a dnsAnswer, ok bool) 
 	case h.Truncated:
 		a.reply = cutOff
 	default:
-		a.addrs = addresses(&p)
+		a.addrs = trace.Addresses(&p)
 		a.reply = noData
 		if len(a.addrs) > 0 {
 			a.reply = gotAddrs
 		}
 	}
 	return a, true
-}
-
-// addresses returns those in the answers of a message.
-func addresses(p *dnsmessage.Parser) (all []netip.Addr) {
-	for {
-		h, err := p.AnswerHeader()
-		if err != nil {
-			return all
-		}
-		switch h.Type {
-		case dnsmessage.TypeA:
-			r, err := p.AResource()
-			if err != nil {
-				return all
-			}
-			all = append(all, netip.AddrFrom4(r.A))
-		case dnsmessage.TypeAAAA:
-			r, err := p.AAAAResource()
-			if err != nil {
-				return all
-			}
-			all = append(all, netip.AddrFrom16(r.AAAA).Unmap())
-		default:
-			if p.SkipAnswer() != nil {
-				return all
-			}
-		}
-	}
 }

@@ -61,7 +61,7 @@ func (t *Trace) udp(l *pcap.Layers, at int64) {
 	delete(t.asked, key)
 	a.Answered, a.Code, a.Truncated = at, h.RCode, h.Truncated
 	if p.SkipAllQuestions() == nil {
-		a.Addrs = addresses(&p)
+		a.Addrs = Addresses(&p)
 	}
 }
 
@@ -78,7 +78,8 @@ func (t *Trace) ask(key question, name string, of dnsmessage.Type, at int64) {
 	t.asked[key] = a
 }
 
-func addresses(p *dnsmessage.Parser) (all []netip.Addr) {
+// Addresses returns those in the answers of a message, whose questions have been read.
+func Addresses(p *dnsmessage.Parser) (all []netip.Addr) {
 	for range maxAnswers {
 		h, err := p.AnswerHeader()
 		if err != nil {
@@ -96,7 +97,7 @@ func addresses(p *dnsmessage.Parser) (all []netip.Addr) {
 			if err != nil {
 				return all
 			}
-			all = append(all, netip.AddrFrom16(r.AAAA))
+			all = append(all, netip.AddrFrom16(r.AAAA).Unmap())
 		default:
 			if p.SkipAnswer() != nil {
 				return all
