@@ -27,6 +27,7 @@ func newLaptop(t *testing.T, g *forge, more ...string) *laptop {
 	t.Helper()
 	u := proxytest.New(t)
 	home := t.TempDir()
+	proxytest.NoTelemetry(t, filepath.Join(home, "config"))
 	env := append(proxytest.GoEnv(t, u.URL+",direct", "off"), "HOME="+home, "XDG_CONFIG_HOME="+filepath.Join(home, "config"), "GOPRIVATE="+forgeHost, "GONOPROXY=", "GONOSUMDB=",
 		"HTTPS_PROXY="+g.proxy.URL, "HTTP_PROXY="+g.proxy.URL, "SSL_CERT_FILE="+g.CertFile, "GIT_SSL_CAINFO="+g.CertFile, "GIT_CONFIG_NOSYSTEM=1", "LC_ALL=C", "GOVCS=", "GOAUTH=netrc",
 		"GIT_CONFIG_COUNT=2", "GIT_CONFIG_KEY_0=gc.auto", "GIT_CONFIG_VALUE_0=0", "GIT_CONFIG_KEY_1=maintenance.auto", "GIT_CONFIG_VALUE_1=false", // nothing outlives a test

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -15,7 +16,9 @@ import (
 // At the start of a server the doctor says why an upstream does not answer, and nothing of one that does.
 func TestDiagnoseUpstream(t *testing.T) {
 	up := proxytest.New(t)
-	environ := []string{"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH"), "GOENV=off"}
+	home := t.TempDir()
+	proxytest.NoTelemetry(t, filepath.Join(home, ".config"))
+	environ := []string{"HOME=" + home, "PATH=" + os.Getenv("PATH"), "GOENV=off"}
 	cfg, err := config.Load(config.Sources{Environ: append(environ, "MODHAVEN_UPSTREAMS="+up.URL)})
 	if err != nil {
 		t.Fatal(err)

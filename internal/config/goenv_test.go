@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/modhaven/modhaven/internal/goproxy"
+	"github.com/modhaven/modhaven/internal/proxytest"
 )
 
 // place writes a file below dir, with its directories.
@@ -78,6 +79,7 @@ func TestGoEnvAgrees(t *testing.T) {
 		t.Skip("no go command: ", err)
 	}
 	home := t.TempDir()
+	proxytest.NoTelemetry(t, filepath.Join(home, ".config"))
 	goenv := place(t, home, "env", "GOPROXY=https://user.example,direct\nGOPRIVATE=*.user.example\r\nGONOSUMDB= x \nGOSUMDB\n=a\nGOSUMDB==b\n")
 	variables := []string{"GOPROXY", "GOSUMDB", "GOPRIVATE", "GONOPROXY", "GONOSUMDB"}
 	for _, extra := range [][]string{
@@ -87,7 +89,7 @@ func TestGoEnvAgrees(t *testing.T) {
 		{"GOPROXY=", "GOSUMDB=off"},
 		{"GOENV=off", "GONOPROXY=none"},
 	} {
-		env := append([]string{"HOME=" + home, "GOENV=" + goenv, "PATH=" + filepath.Dir(exe), "GOTOOLCHAIN=local", "GOTELEMETRY=off"}, extra...)
+		env := append([]string{"HOME=" + home, "GOENV=" + goenv, "PATH=" + filepath.Dir(exe), "GOTOOLCHAIN=local"}, extra...)
 		cmd := exec.Command(exe, append([]string{"env"}, variables...)...)
 		cmd.Env, cmd.Dir = env, home
 		out, err := cmd.Output()

@@ -163,6 +163,7 @@ func (n *network) serveAll() {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	n.dir = dir
+	proxytest.NoTelemetry(t, filepath.Join(dir, ".config"))
 	write(t, filepath.Join(dir, "ca.pem"), string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: n.ca.cert.Raw})))
 	write(t, filepath.Join(dir, ".netrc"), "machine proxy.test login user password "+secret+"\n")
 	n.env = map[string]string{

@@ -60,6 +60,7 @@ func newWorld(t *testing.T) *world {
 	}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
 	w.https = w.front(w.up.URL, w.tls)
 	home := t.TempDir()
+	proxytest.NoTelemetry(t, filepath.Join(home, ".config"))
 	write(t, filepath.Join(home, ".netrc"), "machine "+w.addr("proxy.example.com")+" login user password "+secret+"\n")
 	for name, v := range map[string]string{
 		"HOME": home, "PATH": os.Getenv("PATH"), "GOPROXY": w.url("proxy.example.com"), "GOSUMDB": w.sum.Key, "GOENV": "off", "GOFLAGS": "",

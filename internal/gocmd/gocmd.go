@@ -237,11 +237,27 @@ func (f *Fetcher) prepare() error {
 		}
 	}
 	if f.o.Caller == nil {
-		if err := errors.Join(linkNetrc(filepath.Join(f.dir, "home"), f.env), writeSSHConfig(f.dir, f.o.SSHConfig)); err != nil {
+		home := filepath.Join(f.dir, "home")
+		if err := errors.Join(linkNetrc(home, f.env), noTelemetry(home), writeSSHConfig(f.dir, f.o.SSHConfig)); err != nil {
 			return fmt.Errorf("direct: %v", err)
 		}
 	}
 	return f.shelves.open(filepath.Join(f.dir, "kept"))
+}
+
+// noTelemetry keeps the go command from counting, and from starting a process of its own for that, which would outlive it:
+// https://go.dev/doc/telemetry. Its mode is a file in the user's configuration directory.
+func noTelemetry(home string) error {
+	for _, config := range []string{".config", filepath.Join("Library", "Application Support")} {
+		dir := filepath.Join(home, config, "go", "telemetry")
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, "mode"), []byte("off"), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Close kills the commands that run and waits for their end. Calls that wait get an error; clones stay for the next process.

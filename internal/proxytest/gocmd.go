@@ -9,6 +9,19 @@ import (
 	"time"
 )
 
+// NoTelemetry sees to it that a go command with that configuration directory, such as HOME/.config, starts no process that writes there
+// after the test.
+func NoTelemetry(t TB, config string) {
+	t.Helper()
+	dir := filepath.Join(config, "go", "telemetry")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "mode"), []byte("off"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // GoEnv returns the whole environment for a go command that reaches the given
 // proxies and checksum database (values of GOPROXY and GOSUMDB) and nothing else. Its
 // caches are new and empty but for the build cache, which is the user's. More can be
@@ -16,14 +29,7 @@ import (
 func GoEnv(t TB, proxies, sumdb string) []string {
 	t.Helper()
 	home := t.TempDir()
-	// Else the go command may start a process that writes to home after the test.
-	telemetry := filepath.Join(home, ".config", "go", "telemetry")
-	if err := os.MkdirAll(telemetry, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(telemetry, "mode"), []byte("off"), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	NoTelemetry(t, filepath.Join(home, ".config"))
 	buildCache := os.Getenv("GOCACHE")
 	if dir, err := os.UserCacheDir(); buildCache == "" && err == nil {
 		buildCache = filepath.Join(dir, "go-build")
