@@ -58,8 +58,10 @@ const brisk = "GORACE=atexit_sleep_ms=0"
 // environ is the environment of a server: none of the user's settings, and no way out but loopback.
 func environ(t *testing.T, more ...string) []string {
 	home := t.TempDir()
+	config := filepath.Join(home, "config")
+	proxytest.NoTelemetry(t, config)
 	env := []string{
-		"HOME=" + home, "XDG_CACHE_HOME=" + filepath.Join(home, "cache"), "XDG_CONFIG_HOME=" + filepath.Join(home, "config"),
+		"HOME=" + home, "XDG_CACHE_HOME=" + filepath.Join(home, "cache"), "XDG_CONFIG_HOME=" + config,
 		"GOENV=off", "GOROOT=" + home, "LC_ALL=C", "HTTP_PROXY=" + nobody, "HTTPS_PROXY=" + nobody, brisk, "MODHAVEN_PATIENCE=0s",
 	}
 	for _, key := range []string{"PATH", "TMPDIR", "SYSTEMROOT"} {
