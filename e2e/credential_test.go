@@ -72,13 +72,15 @@ func startSpy(secret string) *spy {
 	words := [][]byte{[]byte(secret), []byte(base64.StdEncoding.EncodeToString([]byte("robot:" + secret))), []byte(base64.StdEncoding.EncodeToString([]byte("x-access-token:" + secret)))}
 	go func() {
 		defer close(s.done)
+		often := time.NewTicker(5 * time.Millisecond) // the servers and git need the processor too
+		defer often.Stop()
 		for {
+			s.look(words)
 			select {
 			case <-s.stop:
 				return
-			default:
+			case <-often.C:
 			}
-			s.look(words)
 		}
 	}()
 	return s

@@ -91,7 +91,8 @@ func TestExecPrivate(t *testing.T) {
 			return forgeHost + "/team/lib.git@v1.1.0"
 		},
 		"credential helper": func(l *laptop, _ *forge) string {
-			l.write(".gitconfig", "[credential]\n\thelper = \"!f() { echo username="+proxytest.GitUser+"; echo password="+proxytest.GitPassword+"; }; f\"\n")
+			l.write(".git-credentials", "https://"+proxytest.GitUser+":"+proxytest.GitPassword+"@"+forgeHost+"\n") // no command line has it, which TestCredentials looks at
+			l.write(".gitconfig", "[credential]\n\thelper = store\n")
 			return forgeHost + "/team/lib.git@v1.1.0"
 		},
 	} {
