@@ -31,7 +31,7 @@ func benchAhead(ctx context.Context, l *lab) ([]row, error) {
 		target        float64
 		zips          int
 	}{
-		{"go mod download, 100 modules, 150 ms away", "cold", coldRecipes, []string{"mod", "download"}, 0.35, coldModules},
+		{"go mod download, 100 modules, 150 ms away", "tidy", coldRecipes, []string{"mod", "download"}, 0.35, coldModules},
 		{"go mod graph, 390 .mod files, 150 ms away", "graph", graphRecipes, []string{"mod", "graph"}, 0.40, 0},
 	} {
 		a, err := l.startAhead(far.project, far.recipes, distantLink(), far.args...)
@@ -111,7 +111,7 @@ func (a *aheadLab) rows(what string, target float64) []row {
 
 // benchNear has nothing to gain: the upstream is 1 ms away and unlimited.
 func (l *lab) benchNear(ctx context.Context) ([]row, error) {
-	a, err := l.startAhead("cold", coldRecipes, link{RTT: time.Millisecond}, "mod", "download")
+	a, err := l.startAhead("tidy", coldRecipes, link{RTT: time.Millisecond}, "mod", "download")
 	if err != nil {
 		return nil, err
 	}

@@ -101,7 +101,7 @@ func (c *coldLab) rows(what string, target float64) []row {
 
 // benchCold downloads a project of 100 modules.
 func benchCold(ctx context.Context, l *lab) ([]row, error) {
-	p, err := l.project("cold", coldRecipes)
+	p, err := l.project("tidy", coldRecipes)
 	if err != nil {
 		return nil, err
 	}

@@ -75,7 +75,7 @@ func benchMixed10(ctx context.Context, l *lab) ([]row, error) {
 
 // benchMixed10Real has modules of the sizes that people have, so that the time of a download is not that of its round trips alone.
 func benchMixed10Real(ctx context.Context, l *lab) ([]row, error) {
-	p, err := l.project("cold", coldRecipes)
+	p, err := l.project("tidy", coldRecipes)
 	if err != nil {
 		return nil, err
 	}

@@ -80,10 +80,11 @@ func writeAll(dir string, recipes []recipe) (string, error) {
 
 const coldModules = 100
 
-// coldRecipes is a project whose go.mod lists 100 modules, as a tidy one does. Their
-// zips have log-normal sizes: the median is 100 KB, the largest some MB.
+// coldRecipes is a project whose go.mod lists 100 modules, as a tidy one does. Their zips have log-normal sizes: the median is
+// 100 KB, the largest some MB. They require one another, in a quarter of all cases the version that the project lists and
+// else an older one, which is not read: as in this project's own go.mod, some 60 of 100 are named by a module before them.
 func coldRecipes() (deps []recipe, main recipe) {
-	rng := rand.New(rand.NewPCG(2, 2))
+	rng, versions := rand.New(rand.NewPCG(2, 2)), rand.New(rand.NewPCG(5, 5))
 	main = recipe{Version: module.Version{Path: "example.com/project", Version: "v0.0.0"}, Go: "1.24"}
 	for i, q := range rng.Perm(coldModules) {
 		deps = append(deps, recipe{
@@ -91,12 +92,20 @@ func coldRecipes() (deps []recipe, main recipe) {
 			Go:      "1.21", Size: int(100e3 * math.Exp(2*normalQuantile((float64(q)+0.5)/coldModules))), Seed: uint64(i) + 1000,
 		})
 	}
-	for i := range deps {
-		main.Requires = append(main.Requires, deps[i].Version)
+	const older = "v0.9.0"
+	for i, d := range deps {
+		deps = append(deps, recipe{Version: module.Version{Path: d.Path, Version: older}, Go: "1.21"})
+		main.Requires = append(main.Requires, d.Version)
 		for range rng.IntN(8) {
-			if j := i + 1 + rng.IntN(coldModules-i); j < coldModules {
-				deps[i].Requires = append(deps[i].Requires, deps[j].Version)
+			j := i + 1 + rng.IntN(coldModules-i)
+			if j >= coldModules {
+				continue
 			}
+			v := deps[j].Version
+			if versions.IntN(4) > 0 {
+				v.Version = older
+			}
+			deps[i].Requires = append(deps[i].Requires, v)
 		}
 	}
 	return deps, main

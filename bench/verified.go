@@ -34,7 +34,7 @@ type verifiedLab struct {
 
 // benchVerified says what it costs to verify, and how fast lookups are answered that are held.
 func benchVerified(ctx context.Context, l *lab) ([]row, error) {
-	p, err := l.project("verified", coldRecipes)
+	p, err := l.project("verified-tidy", coldRecipes)
 	if err != nil {
 		return nil, err
 	}

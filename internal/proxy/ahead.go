@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -174,7 +175,7 @@ func (a *readAhead) goOn(g guess, mod []byte) {
 	next := requirements(mod, g.follow)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.add(g.by, next...)
+	a.add(g.by, slices.DeleteFunc(next, func(n guess) bool { return n.follow == noFurther && !g.by.likely(n.file.Version) })...)
 }
 
 // came notes a file that was fetched ahead, and whether a client asked for it meanwhile.

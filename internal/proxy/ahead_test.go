@@ -94,6 +94,8 @@ func (l *aheadLab) fetched(but ...string) (names []string) {
 // small has modules that require each other in all ways that matter: "old" ones do not prune their graph.
 var small = site{
 	"a.example/new@v1.0.0":     "go 1.21\nrequire (\n a.example/new2 v1.0.0\n a.example/new3 v1.0.0 // indirect\n)\n",
+	"a.example/new@v1.0.1":     "go 1.21\nrequire a.example/new2 v1.0.1\n",
+	"a.example/new2@v1.0.1":    "go 1.17\n",
 	"a.example/new2@v1.0.0":    "go 1.17\nrequire a.example/new3 v1.0.0\n",
 	"a.example/new3@v1.0.0":    "go 1.21rc1\n",
 	"a.example/old@v1.0.0":     "go 1.16\nrequire a.example/new v1.0.0\n",
@@ -113,12 +115,16 @@ func TestAhead(t *testing.T) {
 		asks []string
 		want []string // fetched beside
 	}{
-		{"a .mod that prunes", []string{"a.example/new@v1.0.0.mod"}, nil},
+		{"a .mod that prunes: what it names itself", []string{"a.example/new@v1.0.0.mod"}, below[:1]},
+		{"a .mod that prunes, and what it names", []string{"a.example/new@v1.0.0.mod", below[0]}, below[1:]},
+		{"a .mod that prunes, below one that does not", []string{"a.example/old@v1.0.0.mod", "a.example/new@v1.0.0.mod"}, below},
+		{"what is not newer than what was asked for", []string{"a.example/new2@v1.0.1.mod", "a.example/new@v1.0.0.mod"}, nil},
+		{"what is not newer than what was fetched ahead", []string{"a.example/new@v1.0.1.mod", "a.example/new@v1.0.0.mod"}, []string{"a.example/new2@v1.0.1.mod"}},
 		{"a .mod that does not", []string{"a.example/old@v1.0.0.mod"}, append([]string{"a.example/new@v1.0.0.mod"}, below...)},
 		{"a .mod without a go line", []string{"a.example/older@v1.0.0.mod"}, append([]string{"a.example/new@v1.0.0.mod"}, append(below, "a.example/old@v1.0.0.mod")...)},
 		{"an .info alone: go get", []string{"a.example/new@v1.0.0.info"}, append([]string{"a.example/new@v1.0.0.mod"}, below...)},
 		{"a .zip alone: go build", []string{"a.example/new@v1.0.0.zip"}, []string{"a.example/new@v1.0.0.mod"}},
-		{"a .mod, then a .zip", []string{"a.example/new@v1.0.0.mod", "a.example/new@v1.0.0.zip"}, nil},
+		{"a .mod, then a .zip", []string{"a.example/new@v1.0.0.mod", "a.example/new@v1.0.0.zip"}, below[:1]},
 		{"what is no version", []string{"a.example/odd@v1.0.0.mod"}, nil},
 		{"what does not exist", []string{"a.example/lost@v1.0.0.mod"}, []string{"a.example/none@v0.0.1.mod"}},
 		{"a .mod that cannot be read", []string{"a.example/broken@v1.0.0.mod"}, nil},

@@ -13,6 +13,7 @@ type depth uint8
 const (
 	noFurther depth = iota
 	asPruned        // of what is required by a module that does not prune, all below it
+	asRoot          // the same, and what a module that prunes names itself: a main module that lists this one is likely to list those
 	oneLevel        // of what is required, and on from there as pruned: the module will be required by the main one, or be it
 	allBelow
 )
@@ -32,8 +33,13 @@ func requirements(mod []byte, follow depth) (gs []guess) {
 		next = allBelow
 	case follow == asPruned:
 		return nil
+	case follow == asRoot:
+		next = noFurther // more is known once it is asked for
 	}
 	for _, r := range f.Require {
+		if next == noFurther && r.Indirect {
+			continue
+		}
 		if module.Check(r.Mod.Path, r.Mod.Version) == nil {
 			gs = append(gs, guess{file: goproxy.File{Version: r.Mod, Kind: goproxy.Mod}, follow: next})
 		}

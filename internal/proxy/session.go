@@ -31,6 +31,7 @@ type session struct {
 
 	mods        map[module.Version]bool // asked for
 	newest      map[string]string       // by path, of mods: what a build list has of it
+	roots       map[string]string       // by path, what a main module is thought to list
 	infos       map[module.Version]bool // asked for after their mods
 	given       int                     // .info files answered
 	lists       int                     // asked for
@@ -38,7 +39,7 @@ type session struct {
 }
 
 func newSession(now time.Time) *session {
-	return &session{last: now, guessed: map[goproxy.File]depth{}, mods: map[module.Version]bool{}, newest: map[string]string{}, infos: map[module.Version]bool{}}
+	return &session{last: now, guessed: map[goproxy.File]depth{}, mods: map[module.Version]bool{}, newest: map[string]string{}, roots: map[string]string{}, infos: map[module.Version]bool{}}
 }
 
 // gone reports whether the client has asked for nothing for long.
@@ -145,13 +146,26 @@ func (by *session) next(f goproxy.File, hit bool) (gs []guess) {
 func (by *session) after(f goproxy.File) []guess {
 	switch f.Kind {
 	case goproxy.Mod:
-		return []guess{{file: f, follow: asPruned}}
+		if by.guessed[f] > asPruned { // below a module that does not prune
+			return []guess{{file: f, follow: asPruned}}
+		}
+		return []guess{{file: f, follow: asRoot}}
 	case goproxy.Info:
 		if by.infos[f.Version] {
 			by.given++
 		}
 	}
 	return nil
+}
+
+// likely reports whether a version that a module requires may be what the main module lists, which has the newest that any requires,
+// and notes it.
+func (by *session) likely(m module.Version) bool {
+	if semver.Compare(m.Version, by.newest[m.Path]) <= 0 || semver.Compare(m.Version, by.roots[m.Path]) <= 0 {
+		return false
+	}
+	by.roots[m.Path] = m.Version
+	return true
 }
 
 // info notes the request for an .info that came after that for the .mod.
