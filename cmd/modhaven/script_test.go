@@ -30,6 +30,7 @@ func TestScript(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("GOENV", "off")
+			e.Setenv("GORACE", "atexit_sleep_ms=0") // with the race detector every command would wait a second before it exits
 			e.Setenv("GOROOT", e.WorkDir+"/no-goroot")
 			e.Setenv("LANG", "C.UTF-8")
 			e.Setenv("XDG_CACHE_HOME", e.WorkDir+"/cache")

@@ -34,6 +34,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json"}, args...)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // it ends its tests
 	cmd.Dir = dir
+	cmd.Env = append([]string{"GORACE=atexit_sleep_ms=0"}, os.Environ()...) // processes of tests would wait a second before they exit
 	cmd.Stderr = stderr
 	out, err := cmd.StdoutPipe()
 	if err == nil {
