@@ -106,7 +106,7 @@ func (l *lab) findModhaven(ctx context.Context) error {
 		return err
 	}
 	l.modhaven = filepath.Join(l.dir, "modhaven")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", l.modhaven, "./cmd/modhaven")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags=grpcnotrace", "-ldflags=-s -w", "-o", l.modhaven, "./cmd/modhaven")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build ./cmd/modhaven: %w; run this in the repository's root:\n%s", err, out)

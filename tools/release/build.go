@@ -38,7 +38,7 @@ type binary struct {
 // build compiles cmd/modhaven. Version and commit come by -X and not from the repository,
 // so that an archive of the sources gives the same bytes as a clone.
 func (r release) build(ctx context.Context, t target, file string) (binary, error) {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false",
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-tags", "grpcnotrace",
 		"-ldflags", "-s -w -X main.version="+r.version+" -X main.commit="+r.commit, "-o", file, "./cmd/modhaven")
 	cmd.Dir = r.root
 	cmd.Env = append(os.Environ(), "GOOS="+t.os, "GOARCH="+t.arch, "CGO_ENABLED=0",
