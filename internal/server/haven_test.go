@@ -56,7 +56,7 @@ func guarded(t *testing.T, up *proxytest.Upstream, db *proxytest.SumDB, g server
 	t.Cleanup(tr.CloseIdleConnections)
 	pool := upstream.NewPool(upstream.PoolOptions{Patience: -1})
 	t.Cleanup(pool.Close)
-	src, err := pool.Upstream(up.URL, tr, goproxy.UpstreamOptions{Attempts: 1, Check: -1, Breaker: goproxy.NotOn})
+	src, err := pool.Upstream(up.URL, tr, goproxy.UpstreamOptions{Attempts: 1, Check: -1, Breaker: goproxy.NotOn, Segments: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -451,7 +451,7 @@ func TestChecksSeeContent(t *testing.T) {
 				if _, err := st.chain.Fetch(t.Context(), plainFile(goproxy.Mod), &sink{}); err != nil {
 					t.Fatal(err)
 				}
-				time.Sleep(29 * time.Second)
+				time.Sleep(31 * time.Second) // two checks, each at most 12 s after the one before and 3 s long
 				if s := upstream.NewRouter(nil, st.chain, nil, nil).Status(); s.Upstreams[0].Classes[upstream.Small].State != "open" || s.Upstreams[0].Healthy || s.Degraded {
 					t.Errorf("status %+v", s)
 				}
