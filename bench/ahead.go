@@ -2,12 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"runtime"
 	"time"
-
-	"github.com/modhaven/modhaven/internal/telemetry"
 )
 
 // An aheadLab compares the go command straight from a far upstream with the go command through an empty Modhaven that fetches
@@ -82,15 +79,11 @@ func (a *aheadLab) on(ctx context.Context, zips int) error {
 			return err
 		}
 		a.cpu = append(a.cpu, cpu.Seconds())
-		b, _, err := fetch(m.url() + "/status")
+		share, err := unaskedShare(m)
 		if err != nil {
 			return err
 		}
-		var s telemetry.Status
-		if err := json.Unmarshal(b, &s); err != nil {
-			return err
-		}
-		a.unasked = append(a.unasked, float64(s.Load.Ahead.Bytes-s.Load.Ahead.AskedBytes)/float64(max(s.Requests.Bytes, 1)))
+		a.unasked = append(a.unasked, share)
 		if a.seen, err = a.upstream.take(); err == nil && a.seen.Gets["zip"]-a.seen.Ranges != zips {
 			err = fmt.Errorf("the upstream saw %d requests for whole zips, want %d", a.seen.Gets["zip"]-a.seen.Ranges, zips)
 		}

@@ -55,6 +55,7 @@ func benches() []bench {
 		{"verified", "go mod download where each file is checked against a checksum database, and lookups from memory", benchVerified},
 		{"range", "one cold 40 MB zip from an upstream 150 ms away, 10 MB/s a connection, against straight from there", benchRange},
 		{"herd", "100 clients ask for one cold zip", benchHerd},
+		{"crowd", "100 clients with 100 projects at once, with files fetched ahead and without", benchCrowd},
 		{"hang", "hits while 200 fills hang on a dead upstream", benchHang},
 		{"absent", "hits while one client asks for 10,000 absent names a second", benchAbsent},
 	}, faultCases()...)
