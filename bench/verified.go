@@ -30,6 +30,7 @@ type verifiedLab struct {
 	*coldLab
 	key          string // of the database
 	checked, cpu sample
+	asked        sample // requests for the database
 }
 
 // benchVerified says what it costs to verify, and how fast lookups are answered that are held.
@@ -187,14 +188,16 @@ func scattered(all []sumlog.Record) []sumlog.Record {
 }
 
 func (v *verifiedLab) cold(ctx context.Context) ([]row, error) {
-	err := v.turns(ctx, v.rounds(7, 2), []*sample{&v.direct, &v.through, &v.coldLab.cpu, &v.checked, &v.cpu},
+	err := v.turns(ctx, v.rounds(7, 2), []*sample{&v.direct, &v.through, &v.coldLab.cpu, &v.checked, &v.cpu, &v.asked},
 		func(int) error { return v.goes(ctx, v.upstream.url(), &v.direct) },
 		func(int) error { return v.throughModhaven(ctx) },
 		func(int) error {
 			err := v.throughWith(ctx, &v.checked, &v.cpu, "--sumdb", v.key, "--checksum-unreachable", "refuse")
-			if n := v.seen.Gets["other"]; err == nil && n < coldModules {
+			n := v.seen.Gets["other"]
+			if err == nil && n < coldModules {
 				return fmt.Errorf("the database was asked %d times for %d modules", n, coldModules)
 			}
+			v.asked = append(v.asked, float64(n))
 			return err
 		})
 	if err != nil {
@@ -204,7 +207,7 @@ func (v *verifiedLab) cold(ctx context.Context) ([]row, error) {
 	return []row{
 		ratioRow(what+": time with verification ÷ without", v.checked.over(v.through), 1.05, false),
 		ratioRow(what+": time with verification ÷ direct", v.checked.over(v.direct), 0, false),
-		{figure: what + ": requests for the database", value: fmt.Sprint(v.seen.Gets["other"])},
+		{figure: what + ": requests for the database", value: fmt.Sprintf("%.0f", v.asked.median()), spread: v.asked.spread("%.0f")},
 		{figure: what + ": Modhaven's processor time with verification", value: fmt.Sprintf("%.2f s", v.cpu.median()), spread: v.cpu.spread("%.2f")},
 		{figure: what + ": … without", value: fmt.Sprintf("%.2f s", v.coldLab.cpu.median()), spread: v.coldLab.cpu.spread("%.2f")},
 	}, nil

@@ -8,12 +8,19 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/modhaven/modhaven/internal/store"
 )
 
-// maxSaves is how many checksum answers wait to be stored; who has one more stores it himself.
-const maxSaves = 256
+const (
+	// saveQuiet is how long nothing must have been brought before what waits is stored: a new file takes the processor half a
+	// millisecond, which whoever brings answers needs himself. saveLate is how long one waits at most.
+	saveQuiet = time.Second
+	saveLate  = 10 * time.Second
+	// maxSaves is how many answers may wait; who brings one more helps to store them. At half of it none waits any longer.
+	maxSaves = 1024
+)
 
 // shelf keeps what a checksum database has proven in the store, below prefix. Who asked for an answer does not wait until it is
 // stored: a crash loses what can be asked for again. Close it.
@@ -22,59 +29,88 @@ type shelf struct {
 	prefix string
 	log    *slog.Logger
 
-	mu     sync.RWMutex // guards closed
-	closed bool
-	saves  chan func()
-	saver  sync.WaitGroup
+	saving sync.Mutex // held while answers are stored, in the order in which they came
+
+	mu      sync.Mutex // guards all below
+	waiting []*proof
+	byName  map[string]*proof // of waiting, and of what is being stored
+	since   time.Time         // when the first of waiting came
+	timer   *time.Timer       // stores them
+	closed  bool
+}
+
+// A proof is an answer of the database.
+type proof struct {
+	name string
+	b    []byte
 }
 
 func newShelf(s store.Store, prefix string, log *slog.Logger) *shelf {
-	k := &shelf{store: s, prefix: prefix, log: log, saves: make(chan func(), maxSaves)}
-	k.saver.Go(func() {
-		for save := range k.saves {
-			save()
-		}
-	})
-	return k
+	return &shelf{store: s, prefix: prefix, log: log, byName: map[string]*proof{}}
 }
 
-// close waits for what is to be stored. What comes later is stored by who brings it.
+// close stores what waits. What comes later is stored by who brings it.
 func (k *shelf) close() {
 	k.mu.Lock()
 	k.closed = true
-	close(k.saves)
+	if k.timer != nil {
+		k.timer.Stop()
+	}
 	k.mu.Unlock()
-	k.saver.Wait()
+	k.flush()
 }
 
-// later has f run after all that was handed over before; false where too much waits already.
-func (k *shelf) later(f func()) bool {
-	k.mu.RLock()
-	defer k.mu.RUnlock()
-	if k.closed {
-		return false
+// flush returns when all that was brought before is stored.
+func (k *shelf) flush() {
+	k.saving.Lock()
+	defer k.saving.Unlock()
+	k.mu.Lock()
+	batch := k.waiting
+	k.waiting = nil
+	k.mu.Unlock()
+	for _, p := range batch {
+		k.save(context.Background(), p.name, p.b)
+		k.mu.Lock()
+		if k.byName[p.name] == p { // else a newer one waits
+			delete(k.byName, p.name)
+		}
+		k.mu.Unlock()
 	}
-	select {
-	case k.saves <- f:
+}
+
+// wait adds an answer to what waits, and reports whether there is too much of it.
+func (k *shelf) wait(p *proof) (full bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now := time.Now()
+	if len(k.waiting) == 0 {
+		k.since = now
+	}
+	k.waiting = append(k.waiting, p)
+	k.byName[p.name] = p
+	if k.closed || len(k.waiting) >= maxSaves {
 		return true
-	default:
-		return false
 	}
-}
-
-// barrier returns when all that was handed over before is stored.
-func (k *shelf) barrier() {
-	k.mu.RLock()
-	defer k.mu.RUnlock()
-	if !k.closed {
-		stored := make(chan struct{})
-		k.saves <- func() { close(stored) }
-		<-stored
+	in := min(saveQuiet, saveLate-now.Sub(k.since))
+	if len(k.waiting) >= maxSaves/2 {
+		in = 0
 	}
+	if k.timer == nil {
+		k.timer = time.AfterFunc(in, k.flush)
+	} else {
+		k.timer.Reset(in)
+	}
+	return false
 }
 
 // Load implements sumdb.Keeper.
 func (k *shelf) Load(ctx context.Context, name string) ([]byte, bool) {
+	k.mu.Lock()
+	p := k.byName[name]
+	k.mu.Unlock()
+	if p != nil {
+		return p.b, true
+	}
 	c, err := k.store.Open(ctx, k.prefix+name)
 	if err != nil {
 		return nil, false
@@ -85,10 +121,9 @@ func (k *shelf) Load(ctx context.Context, name string) ([]byte, bool) {
 }
 
 // Save implements sumdb.Keeper.
-func (k *shelf) Save(ctx context.Context, name string, b []byte) {
-	ctx = context.WithoutCancel(ctx)
-	if !k.later(func() { k.save(ctx, name, b) }) {
-		k.save(ctx, name, b)
+func (k *shelf) Save(_ context.Context, name string, b []byte) {
+	if k.wait(&proof{name, b}) {
+		k.flush()
 	}
 }
 
@@ -106,7 +141,7 @@ func (k *shelf) save(ctx context.Context, name string, b []byte) {
 
 // Swap implements sumdb.Shelf. What was to be saved before is stored first: a head comes after what it proves.
 func (k *shelf) Swap(ctx context.Context, name string, old, b []byte) (bool, error) {
-	k.barrier()
+	k.flush()
 	o := store.PutOptions{}
 	if old != nil {
 		o.If = store.ETag(old)

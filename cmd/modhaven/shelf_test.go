@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"log/slog"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/modhaven/modhaven/internal/store"
 )
@@ -36,4 +38,52 @@ func TestShelf(t *testing.T) {
 			t.Errorf("%s: %q, %v, want %q", name, b, ok, want)
 		}
 	}
+}
+
+// TestShelfWaits: answers are stored once none came for a while, or one has waited long, and are there meanwhile.
+func TestShelfWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mem := &store.Mem{}
+		k := newShelf(mem, "", slog.New(slog.DiscardHandler))
+		stored := func(name string) bool {
+			synctest.Wait()
+			c, err := mem.Open(t.Context(), name)
+			if err == nil {
+				c.Body.Close()
+			}
+			return err == nil
+		}
+		k.Save(t.Context(), "one", []byte("a"))
+		time.Sleep(saveQuiet - 1)
+		if b, ok := k.Load(t.Context(), "one"); stored("one") || !ok || string(b) != "a" {
+			t.Errorf("before a quiet second: %q, %v", b, ok)
+		}
+		time.Sleep(1)
+		if !stored("one") {
+			t.Error("after a quiet second it is not stored")
+		}
+		k.Save(t.Context(), "two", []byte("a"))
+		for i := range int(saveLate/saveQuiet)*2 - 1 {
+			time.Sleep(saveQuiet / 2)
+			if stored("two") {
+				t.Fatalf("stored after %d half seconds of which none was quiet", i)
+			}
+			k.Save(t.Context(), fmt.Sprint(i), []byte("a"))
+		}
+		time.Sleep(saveQuiet / 2)
+		if !stored("two") {
+			t.Errorf("after %v it is not stored", saveLate)
+		}
+		time.Sleep(saveQuiet)
+		for i := range maxSaves / 2 {
+			if stored("many/0") {
+				t.Fatalf("stored after %d", i)
+			}
+			k.Save(t.Context(), fmt.Sprint("many/", i), []byte("a"))
+		}
+		if !stored("many/0") {
+			t.Errorf("%d wait", maxSaves/2)
+		}
+		k.close()
+	})
 }
