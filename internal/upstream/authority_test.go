@@ -50,7 +50,9 @@ func (a *authority) sign(t *testing.T, c *x509.Certificate) ([]byte, *ecdsa.Priv
 		t.Fatal(err)
 	}
 	c.SerialNumber = big.NewInt(time.Now().UnixNano())
-	c.NotBefore, c.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	if c.NotAfter.IsZero() {
+		c.NotBefore, c.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	}
 	parent, by := a.cert, a.key
 	if parent == nil {
 		parent, by = c, key
@@ -71,6 +73,12 @@ func (a *authority) server(t *testing.T, wants bool) *tls.Config {
 		conf.ClientCAs.AddCert(a.cert)
 	}
 	return conf
+}
+
+// dated returns a server's configuration with a certificate for up.test that is valid between two times.
+func (a *authority) dated(t *testing.T, from, to time.Time) *tls.Config {
+	der, key := a.sign(t, &x509.Certificate{DNSNames: []string{"up.test"}, NotBefore: from, NotAfter: to})
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
 }
 
 // client returns the files of a client's certificate and key.

@@ -109,7 +109,7 @@ func TestDial(t *testing.T) {
 		}, {
 			"silence: families by turns", []netip.Addr{v4, v4b, v6}, nil,
 			"", 3500 * time.Millisecond, []string{"2001:db8::1 0s", "192.0.2.1 250ms", "192.0.2.2 500ms"},
-			"up.test:443: no address answers (2001:db8::1: no answer in time; 192.0.2.1: no answer in time; 192.0.2.2: no answer in time); check whether a firewall is in the way, or an HTTP proxy must be used",
+			"up.test:443: no connection ([2001:db8::1]:443: no answer in time; 192.0.2.1:443: no answer in time; 192.0.2.2:443: no answer in time); check whether a firewall is in the way, or an HTTP proxy must be used",
 		}, {
 			"no IPv6 here", []netip.Addr{v4, v6}, map[string]fate{v6.String(): {err: unreachable}, v4.String(): {}},
 			v4.String(), 0, []string{"2001:db8::1 0s", "192.0.2.1 0s"}, "",
@@ -118,10 +118,10 @@ func TestDial(t *testing.T) {
 			v4.String(), 260 * time.Millisecond, []string{"2001:db8::1 0s", "192.0.2.1 250ms"}, "",
 		}, {
 			"refused", []netip.Addr{v4}, map[string]fate{v4.String(): {err: refused}},
-			"", 0, []string{"192.0.2.1 0s"}, "up.test:443: its address does not answer (192.0.2.1: connect: connection refused); check that the server runs",
+			"", 0, []string{"192.0.2.1 0s"}, "up.test:443: connection refused (nothing listens on 192.0.2.1:443, or a firewall rejects it); check that the server runs",
 		}, {
 			"one refused, one silent", []netip.Addr{v4, v4b}, map[string]fate{v4.String(): {err: refused}},
-			"", 3 * time.Second, []string{"192.0.2.1 0s", "192.0.2.2 0s"}, "(192.0.2.1: connect: connection refused; 192.0.2.2: no answer in time)",
+			"", 3 * time.Second, []string{"192.0.2.1 0s", "192.0.2.2 0s"}, "(192.0.2.1:443: connection refused; 192.0.2.2:443: no answer in time)",
 		}, {
 			"no route", []netip.Addr{v4}, map[string]fate{v4.String(): {err: unreachable}},
 			"", 0, []string{"192.0.2.1 0s"}, "check this machine's network and routes",

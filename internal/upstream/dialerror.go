@@ -23,16 +23,22 @@ type DialError struct {
 	Addrs      []AddrError // in the order in which they failed
 }
 
-func (e *DialError) Error() string {
-	var said []string
+func (e *DialError) Error() string { return net.JoinHostPort(e.Host, e.Port) + ": " + e.reason() }
+
+// reason is what happened at each address, and what to do.
+func (e *DialError) reason() string {
+	var said, refused []string
 	for _, a := range e.Addrs {
-		said = append(said, a.Addr.String()+": "+dialReason(a.Err))
+		addr := net.JoinHostPort(a.Addr.String(), e.Port)
+		said = append(said, addr+": "+dialReason(a.Err))
+		if errors.Is(a.Err, syscall.ECONNREFUSED) {
+			refused = append(refused, addr)
+		}
 	}
-	what := "no address answers"
-	if len(e.Addrs) == 1 {
-		what = "its address does not answer"
+	if len(refused) == len(e.Addrs) {
+		return fmt.Sprintf("connection refused (nothing listens on %s, or a firewall rejects it); %s", strings.Join(refused, " and "), e.advice())
 	}
-	return fmt.Sprintf("%s: %s (%s); %s", net.JoinHostPort(e.Host, e.Port), what, strings.Join(said, "; "), e.advice())
+	return fmt.Sprintf("no connection (%s); %s", strings.Join(said, "; "), e.advice())
 }
 
 // advice says what to do. A refusal says more than silence.
@@ -74,6 +80,10 @@ func dialReason(err error) string {
 	var t interface{ Timeout() bool }
 	if errors.As(err, &t) && t.Timeout() {
 		return "no answer in time"
+	}
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno.Error()
 	}
 	return netReason(err)
 }

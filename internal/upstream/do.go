@@ -202,10 +202,7 @@ func (h *site) failure(err error, what string) error {
 	if errors.As(err, &u) {
 		err = u.Err // without the URL: the upstream's name stands before it
 	}
-	reason := err.Error()
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		reason = "the connection was closed too early"
-	}
+	reason := words(err, h.host)
 	if what != "" {
 		reason = what + ": " + reason
 	}

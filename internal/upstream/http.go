@@ -36,6 +36,7 @@ var DefaultTimeouts = Timeouts{Dial: 3 * time.Second, TLS: 5 * time.Second, Firs
 // site is the HTTP of one proxy: one request, no second try.
 type site struct {
 	base     string // without trailing slash and credentials
+	host     string // in base, without port
 	client   *http.Client
 	timeouts Timeouts
 }
@@ -46,7 +47,7 @@ func newSite(base string, rt http.RoundTripper, t Timeouts) (*site, error) {
 	if err != nil { // which has the address in it, and with that perhaps a password
 		return nil, fmt.Errorf("upstream %s: it cannot be read as an address; in a user or a password everything but letters, digits, - . _ ~ is written as %%XX", goproxy.Redact(base))
 	}
-	h := &site{timeouts: t}
+	h := &site{host: u.Hostname(), timeouts: t}
 	u.User = nil
 	h.base = strings.TrimRight(u.String(), "/")
 	h.client = &http.Client{Transport: rt, CheckRedirect: h.checkRedirect}

@@ -341,7 +341,7 @@ func TestDialErrorPasses(t *testing.T) {
 	l.Close()
 	_, _, err = getFrom(t, transport(t, goproxy.UpstreamOptions{}), "http://"+upTest(l.Addr()))
 	var e *upstream.DialError
-	if !errors.As(err, &e) || e.Host != "up.test" || !strings.Contains(err.Error(), "(127.0.0.1: ") {
+	if !errors.As(err, &e) || e.Host != "up.test" || !strings.Contains(err.Error(), "nothing listens on 127.0.0.1:") {
 		t.Errorf("got %v", err)
 	}
 	if _, ok := errors.AsType[*url.Error](err); ok {
