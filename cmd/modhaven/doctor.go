@@ -18,10 +18,12 @@ func doctorCommand(p *process) *cobra.Command {
 	asJSON := cmd.Flags().Bool("json", false, p.msg.Text("Print the report in JSON: docs/doctor.schema.json"))
 	verbose := cmd.Flags().BoolP("verbose", "v", false, p.msg.Text("Print what each probe showed"))
 	captures := addCaptureFlags(p, cmd)
+	var server serverName
+	cmd.Flags().Var(&server, "server", p.msg.Text("Ask the Modhaven at URL to probe its upstreams from where it runs, and probe the way to it from here"))
 	p.document(cmd, doctorManual())
 	cmd.AddCommand(doctorExplainCommand(p))
 	var o doctor.Options
-	cmd.Args = func(_ *cobra.Command, args []string) (err error) {
+	cmd.Args = func(cmd *cobra.Command, args []string) (err error) {
 		if len(args) > 1 {
 			return p.usagef("%s: one argument too many", args[1])
 		}
@@ -31,11 +33,23 @@ func doctorCommand(p *process) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if cmd.Flags().Changed("server") {
+			if err := server.check(p); err != nil {
+				return err
+			}
+		}
+		if server != "" && (len(captures.pcaps) > 0 || captures.record > 0) {
+			return p.usagef("--server: neither --pcap nor --capture goes with it")
+		}
 		return captures.check(p, o.Module)
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		o.Environ = p.environ
-		r, err := captures.consult(cmd.Context(), p, o)
+		consult := captures.consult
+		if server != "" {
+			consult = server.consult
+		}
+		r, err := consult(cmd.Context(), p, o)
 		if err != nil {
 			return err
 		}
@@ -74,6 +88,11 @@ func doctorManual() manual {
 			with --bundle too, it is the probes' own traffic. What is said in the clear is left out of
 			captures in a bundle, and not of the file that is recorded.
 
+			With --server a running Modhaven is asked to probe what it is configured with, from where it
+			runs, while the way to it is probed from here; each finding says from where it was seen. A
+			server that wants a credential is shown the token of MODHAVEN_TOKEN, over https or on this
+			machine; the token must be one that may read everything.
+
 			A finding is certain where a probe has excluded what looks the same; else it says what that
 			is, and what would tell it apart. Each finding has a code, which doctor explain explains.`,
 		variables: []variable{
@@ -105,6 +124,7 @@ func doctorManual() manual {
 			{"Is all well?", "modhaven doctor"},
 			{"Why does this version not come?", "modhaven doctor golang.org/x/text@v0.14.0"},
 			{"What does this code mean?", "modhaven doctor explain MH1301"},
+			{"Is it the server, or the way to it?", "modhaven doctor --server https://goproxy.corp.example"},
 			{"What does this capture show?", "modhaven doctor --pcap client.pcap"},
 			{"Where do packets to the proxy die?", "modhaven doctor --pcap client.pcap --pcap server.pcap --filter :443"},
 			{"What happens on this server in the next half minute?", "sudo modhaven doctor --capture 30s --filter :443"},

@@ -49,7 +49,15 @@ func (c *consultation) verdict(r *doctor.Report) string {
 	default:
 		name = c.paint(red, name)
 	}
-	return fmt.Sprintf("%s %s (%s): %s\n", name, v.Code, c.confidence(v.Confidence), c.text(v.Summary))
+	return fmt.Sprintf("%s %s (%s): %s%s\n", name, v.Code, c.confidence(v.Confidence), c.text(v.Summary), c.seen(v.SeenFrom))
+}
+
+// seen says from which server something was seen, "" for from here.
+func (c *consultation) seen(from string) string {
+	if from == "" {
+		return ""
+	}
+	return " " + c.msg.Sprintf("(seen from the server %s)", from)
 }
 
 func (c *consultation) confidence(v doctor.Confidence) string {
@@ -65,7 +73,7 @@ func (c *consultation) confidence(v doctor.Confidence) string {
 // headline says what is wrong.
 func (c *consultation) headline(f doctor.Finding) string {
 	mark := map[doctor.Severity]doctor.Status{doctor.Fail: doctor.Failed, doctor.Warn: doctor.Warned}[f.Severity]
-	return fmt.Sprintf("%s %s: %s", c.mark(mark), f.Code, c.text(f.Summary))
+	return fmt.Sprintf("%s %s: %s", c.mark(mark), f.Code, c.text(f.Summary)+c.seen(f.SeenFrom))
 }
 
 // details say how it is known, and what to do.
@@ -89,8 +97,11 @@ func (c *consultation) details(f doctor.Finding) string {
 // target is a line for each stage.
 func (c *consultation) target(t doctor.Target) string {
 	var b strings.Builder
-	if t.Role != "settings" {
-		fmt.Fprintf(&b, "%s\n", t.Name)
+	switch {
+	case t.Role != "settings":
+		fmt.Fprintf(&b, "%s%s\n", t.Name, c.seen(t.From))
+	case t.From != "":
+		fmt.Fprintln(&b, strings.TrimSpace(c.seen(t.From)))
 	}
 	for _, s := range t.Stages {
 		took := ""

@@ -42,7 +42,7 @@ func (p *process) runServe(ctx context.Context, cfg *config.Config) error {
 	late, cancel := lasting(ctx, cfg.Drain)
 	defer cancel()
 	defer flush(late, tel, cfg.Drain, log)
-	hv, err := newHaven(cfg, log, extras{recorder: tel, observe: tel.Observe, attempts: tel, telemetry: tel, direct: serverDirect})
+	hv, err := newHaven(cfg, log, extras{recorder: tel, observe: tel.Observe, attempts: tel, telemetry: tel, direct: serverDirect, doctor: p.desk(cfg)})
 	if err != nil {
 		return err
 	}
@@ -56,6 +56,7 @@ func (p *process) runServe(ctx context.Context, cfg *config.Config) error {
 	if certs.own != nil {
 		p.sayTrust(certs.own, cfg.URL(ln.Addr().String()))
 	}
+	go p.warnOfSettings(ctx, cfg, log)
 	go p.probeUpstream(ctx, cfg, hv)
 	certs.run(ctx, cfg, log)
 	err = server.Serve(ctx, newServer(hv, &certs, log), ln, cfg.Drain)

@@ -66,6 +66,8 @@ type extras struct {
 	exactly bool
 	// direct is for routes alone.
 	directRoutes bool
+	// doctor makes what answers /doctor; nil for nothing.
+	doctor func(hv *haven) func(ctx context.Context, question string) ([]byte, error)
 	// telemetry counts and traces, and is what /metrics and /status say; nil for none.
 	telemetry *telemetry.Telemetry
 }
@@ -133,6 +135,9 @@ func newHaven(cfg *config.Config, log *slog.Logger, x extras) (*haven, error) {
 	}
 	if x.telemetry != nil {
 		watch(cfg, x.telemetry, hv, dir, &so)
+	}
+	if x.doctor != nil {
+		so.Doctor = x.doctor(hv)
 	}
 	hv.handler = server.New(so)
 	return hv, nil

@@ -51,8 +51,8 @@ var modules = map[string][]string{
 	"internal/access":       {"golang.org/x/crypto/bcrypt", "golang.org/x/time/rate", "github.com/gofrs/flock"},
 	"internal/ledger":       {"modernc.org/sqlite"},
 	"internal/msg":          {"golang.org/x/text"},
-	"internal/doctor":       {"golang.org/x/net"},                        // DNS messages, and which requests an HTTP proxy is for
-	"internal/doctor/trace": {"golang.org/x/net", "golang.org/x/crypto"}, // DNS messages; TLS ones
+	"internal/doctor":       {"golang.org/x/net", "golang.org/x/time/rate"}, // DNS messages, and which requests an HTTP proxy is for; how often a server is examined
+	"internal/doctor/trace": {"golang.org/x/net", "golang.org/x/crypto"},    // DNS messages; TLS ones
 	"internal/gocmd":        {"github.com/gofrs/flock"},
 	"internal/proxy":        tracing,
 	"internal/server":       append([]string{"go.opentelemetry.io/otel/propagation"}, tracing...),

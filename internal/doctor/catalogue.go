@@ -51,6 +51,14 @@ func byNumber(all []Entry) []Entry {
 	return all
 }
 
+// The codes of a server that does not say what it sees.
+const (
+	TooOld     Code = "MH0305"
+	Foreign    Code = "MH0306"
+	Speechless Code = "MH0307"
+	NotAllowed Code = "MH2305"
+)
+
 // Well is the code of a verdict without findings, and standIn that of one where a later entry of the list does the work.
 const (
 	Well    Code = "MH0001"
@@ -69,6 +77,24 @@ func wellCodes() []Entry {
 			Summary: "Downloads work, but by way of {entry}: what stands before it in GOPROXY fails",
 			Meaning: "An entry of GOPROXY fails in a way after which the go command asks the next one, and that one works. Each download waits for the failure first, and nothing stands in for the entry that is left.",
 			Fixes:   []Remedy{{You, "mend what the finding about the failing entry says, or take the entry out of GOPROXY", ""}},
+		},
+		{
+			Code:    TooOld,
+			Summary: "The Modhaven at {url} is too old to say what it sees of its upstreams",
+			Meaning: "It has no /doctor, which modhaven doctor --server asks.",
+			Fixes:   []Remedy{{Owner, "update Modhaven there; until then run the doctor on that machine", "modhaven doctor"}},
+		},
+		{
+			Code:    Foreign,
+			Summary: "What answers at {url} is no Modhaven, so it cannot be asked what it sees of its upstreams",
+			Meaning: "--server asks a Modhaven for a report of its own doctor. Other module proxies have none, nor has a front before a Modhaven that lets only the paths of modules through.",
+			Fixes:   []Remedy{{You, "give --server the address of the Modhaven itself", ""}, {Owner, "run the doctor on the machine of that server", "modhaven doctor"}},
+		},
+		{
+			Code:    Speechless,
+			Summary: "{url} did not say what it sees of its upstreams: {why}",
+			Meaning: "The server was asked for a report of its own doctor, and none came that can be used.",
+			Fixes:   []Remedy{{You, "ask again", ""}, {Owner, "see the log of the server, and run the doctor on its machine", "modhaven doctor"}},
 		},
 	}
 }

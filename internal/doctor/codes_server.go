@@ -140,6 +140,7 @@ func originCodes() []Entry {
 			Summary: "{server} answers for {host} with {status}: the server behind it is down or too slow",
 			Meaning: "It is the answer of a front (a load balancer, CDN or reverse proxy) that could not get one from the server behind it.",
 			Fixes:   []Remedy{{Owner, "see the server behind {server}: whether it runs, and whether {server} reaches it", ""}, {You, "until then have another entry of GOPROXY stand in", "go env -w GOPROXY='{entry}|https://proxy.golang.org|direct'"}},
+			Or:      []Other{{OriginSick, "if {server} is no front but the server itself, its own log says what it lacks"}},
 		},
 		{
 			Code:    "MH1906",
@@ -324,6 +325,12 @@ func absenceCodes() []Entry {
 			Summary: "version control at {host} wants a credential: {why}",
 			Meaning: "The go command runs git without a terminal, so it cannot ask for one.",
 			Fixes:   []Remedy{{You, "have git use SSH for this host", "git config --global url.\"ssh://git@{host}/\".insteadOf https://{host}/"}, {You, "or add a line for it to netrc", "machine {host} login USER password TOKEN"}},
+		},
+		{
+			Code:    NotAllowed,
+			Summary: "{url} says what it sees of its upstreams only to who may read every module: {status}",
+			Meaning: "The report of a server's own doctor names modules and addresses, so that it needs the credential that /status needs. It is sent over https or on this machine only.",
+			Fixes:   []Remedy{{You, "set MODHAVEN_TOKEN to a token with that right, and use https", "export MODHAVEN_TOKEN=TOKEN"}, {Owner, "give out a token that may read everything", "modhaven token create NAME"}},
 		},
 	}
 }

@@ -93,7 +93,9 @@ func examineDNS(ctx context.Context, m *machine, t *target, host string) *dnsFac
 		f.servers = nil
 	}
 	wg.Go(func() { f.lookup(ctx, m) })
-	wg.Go(func() { f.getent = getent(ctx, host) })
+	if m.given == "" {
+		wg.Go(func() { f.getent = getent(ctx, host) })
+	}
 	wg.Wait()
 	if len(f.addrs) == 0 { // Go would get them, later
 		for _, s := range f.servers {

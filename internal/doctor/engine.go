@@ -24,10 +24,35 @@ type Options struct {
 	Module   string            // "" for none
 	Version  string            // "" for any
 
+	// Given says who gave Override, a phrase of GivenBy, in place of the go command: that is not asked then, and no other program
+	// is run.
+	Given  string
+	Token  string   // shown to entries of GOPROXY over https or on this machine, from MODHAVEN_TOKEN
+	NotRun []NotRun // targets of the report that are not probed
+
 	Resolvers []netip.AddrPort // in place of the system's
 	Roots     *x509.CertPool   `json:"-"` // in place of the system's
 	Now       func() time.Time `json:"-"` // of the clock that certificates are judged by; nil for time.Now
 }
+
+// GivenBy are the values of Options.Given beside none.
+const (
+	GivenByArguments = "the command line"
+	GivenByModhaven  = "Modhaven's settings"
+)
+
+// A NotRun is a target that is not probed, and why.
+type NotRun struct {
+	Name string
+	Why  string // of WhyNotRun
+}
+
+// The reasons of a NotRun.
+const (
+	WhyDirect  = "the go command fetches from version control there, and the doctor of a server runs no program"
+	WhyOptions = "upstream_options say how it is connected to, and the doctor does not connect so"
+	WhyLooks   = "the module's name looks internal, and no public upstream is asked for it (leak_guard)"
+)
 
 // An examination is one run.
 type examination struct {
@@ -59,6 +84,13 @@ func Examine(ctx context.Context, o Options) *Report {
 	settings := e.settings(ctx)
 	e.probe(ctx)
 	return e.report(start, settings)
+}
+
+// ExamineSettings is the first stage of Examine alone: no packet is sent.
+func ExamineSettings(ctx context.Context, o Options) []Finding {
+	e := &examination{Options: &o, m: readMachine(ctx, &o), roots: &rootPool{o.Roots}, proxies: map[string]*target{}}
+	e.plan()
+	return merge(e.settings(ctx))
 }
 
 // plan finds the targets that the settings lead to.

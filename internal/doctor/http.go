@@ -317,11 +317,22 @@ func endOf(err error) end {
 	return malformed
 }
 
+// fronts are known by a header that they add, where they keep their names to themselves.
+var fronts = []struct{ header, name string }{
+	{"Cf-Ray", "Cloudflare"}, {"X-Amz-Cf-Id", "Amazon CloudFront"}, {"X-Amzn-Trace-Id", "Amazon's load balancer"}, {"X-Azure-Ref", "Azure Front Door"},
+	{"X-Akamai-Request-Id", "Akamai"}, {"X-Envoy-Upstream-Service-Time", "Envoy"}, {"X-Cache", "a cache"},
+}
+
 // front returns what says of itself that it stands before the server, "" for nothing.
 func (x *exchange) front() string {
 	for _, name := range []string{"Server", "Via", "X-Served-By"} {
 		if v := x.header.Get(name); v != "" {
 			return oneLine(v)
+		}
+	}
+	for _, f := range fronts {
+		if x.header.Get(f.header) != "" {
+			return f.name
 		}
 	}
 	return ""

@@ -306,6 +306,7 @@ var answerFaults = []fault{
 	{"500", fails(proxytest.Status(500, "")), OriginSick, "MH1901", "log"},
 	{"503", fails(proxytest.Status(503, "busy")), OriginSick, "MH1901", "log"},
 	{"502 of a front", fails(proxytest.Status(502, "").And(proxytest.Header("Server", "nginx/1.29"))), OriginSick, "MH1905", "nginx/1.29"},
+	{"522 of an edge that hides its name", fails(proxytest.Status(522, "").And(proxytest.Header("Cf-Ray", "8f-FRA"))), OriginSick, "MH1905", "Cloudflare"},
 	{"504 of a front", fails(proxytest.Status(504, "").And(proxytest.Header("Via", "1.1 edge"))), OriginSick, "MH1905", "edge"},
 	{"no answer to a request", fails(proxytest.Hang(-1)), OriginSick, "MH1902", "does not answer"},
 	{"no answer to a request, plain", plainly(fails(proxytest.Hang(-1))), OriginSick, "MH1902", "does not answer"},

@@ -25,6 +25,8 @@ import (
 // A machine is what the settings of this machine say about downloads.
 type machine struct {
 	dir       string
+	given     string // Options.Given
+	token     string
 	environ   map[string]string
 	env       map[string]string // of "go env"
 	written   map[string]bool   // names that "go env -w" has set
@@ -43,13 +45,15 @@ const goPatience = 5 * time.Second
 
 // readMachine finds the settings. It opens no connection.
 func readMachine(ctx context.Context, o *Options) *machine {
-	m := &machine{dir: o.Dir, environ: map[string]string{}, env: map[string]string{}, written: map[string]bool{}}
+	m := &machine{dir: o.Dir, given: o.Given, token: o.Token, environ: map[string]string{}, env: map[string]string{}, written: map[string]bool{}}
 	for _, kv := range o.Environ {
 		if name, v, ok := strings.Cut(kv, "="); ok {
 			m.environ[name] = v
 		}
 	}
-	m.goEnv(ctx, o.Environ)
+	if m.given == "" {
+		m.goEnv(ctx, o.Environ)
+	}
 	for name, v := range o.Override {
 		m.env[name] = v
 	}
@@ -135,6 +139,8 @@ const (
 // from says where a setting comes from.
 func (m *machine) from(name string) string {
 	switch {
+	case m.given != "":
+		return m.given
 	case m.environ[name] != "":
 		return fromEnvironment
 	case m.written[name]:

@@ -48,7 +48,7 @@ func (t Text) In(translate func(template string) string) string {
 // Words returns what is filled into sentences and is words itself, rather than a name or a number.
 func Words() []string {
 	return []string{
-		fromEnvironment, fromDefaults, systemResolver,
+		fromEnvironment, fromDefaults, GivenByArguments, GivenByModhaven, systemResolver, WhyDirect, WhyOptions, WhyLooks,
 		string(connected), string(refused), string(resetByPeer), string(unreachable), string(forbidden), string(silent),
 		string(noData), string(noReply), string(portClosed), string(rejectedBy), string(noRoute), string(notDNS), string(cutOff),
 		saidAnswer, saidAlert, idleClosed, idleQuiet, idleBanner,
@@ -125,7 +125,8 @@ type Finding struct {
 	Severity     Severity      `json:"severity"`
 	Confidence   Confidence    `json:"confidence"`
 	Stage        Stage         `json:"stage"`
-	Targets      []string      `json:"targets,omitempty"` // the names of the targets it was seen at
+	SeenFrom     string        `json:"seen_from,omitempty"` // the server that saw it; "" for this machine
+	Targets      []string      `json:"targets,omitempty"`   // the names of the targets it was seen at
 	Summary      Text          `json:"summary"`
 	Evidence     []Text        `json:"evidence,omitempty"` // at most 6
 	Alternatives []Alternative `json:"alternatives,omitempty"`
@@ -140,6 +141,7 @@ type Verdict struct {
 	Class        Class         `json:"class"`
 	Code         Code          `json:"code"`
 	Confidence   Confidence    `json:"confidence"`
+	SeenFrom     string        `json:"seen_from,omitempty"` // the server that saw it; "" for this machine
 	Summary      Text          `json:"summary"`
 	Alternatives []Alternative `json:"alternatives"`
 }
@@ -169,8 +171,9 @@ type Step struct {
 
 // A Target is something that a download depends on.
 type Target struct {
-	Name   string `json:"name"` // without credentials
-	Role   string `json:"role"` // settings, proxy, http-proxy, sumdb or vcs
+	Name   string `json:"name"`                // without credentials
+	Role   string `json:"role"`                // settings, proxy, http-proxy, sumdb or vcs
+	From   string `json:"seen_from,omitempty"` // the server that saw it; "" for this machine
 	Stages []Step `json:"stages"`
 }
 
@@ -182,6 +185,7 @@ type Report struct {
 	Go       string            `json:"go,omitempty"` // the version of the go command
 	Env      map[string]string `json:"env,omitempty"`
 	Module   string            `json:"module,omitempty"` // MODULE@VERSION that was asked about
+	Server   string            `json:"server,omitempty"` // that was asked what it sees, HOST or HOST:PORT
 	Verdict  Verdict           `json:"verdict"`
 	Findings []Finding         `json:"findings"` // what to fix first is first
 	Fixes    []Fix             `json:"fixes"`    // of all findings that are more than Info

@@ -226,8 +226,9 @@ func (x *exchange) failing(ends ...end) bool {
 	return false
 }
 
+// gateway reports whether a status is one that a front gives for the server behind it: 520 to 530 are Cloudflare's.
 func (x *exchange) gateway() bool {
-	return x.status == http.StatusBadGateway || x.status == http.StatusServiceUnavailable || x.status == http.StatusGatewayTimeout
+	return x.status == http.StatusBadGateway || x.status == http.StatusServiceUnavailable || x.status == http.StatusGatewayTimeout || x.status >= 520 && x.status <= 530
 }
 
 // idle returns what the connection does when nothing is sent.

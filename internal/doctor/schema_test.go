@@ -127,14 +127,14 @@ func TestSchema(t *testing.T) {
 	fix := Fix{Title: Text{Template: "t"}, Command: "c", Who: You}
 	or := Alternative{Code: "MH1301", Class: Firewall, Tell: Text{Template: "t"}}
 	checkReport(t, &Report{
-		Schema: Schema, Started: time.Now(), TookMS: 1, Go: "go1.26", Env: map[string]string{"A": "b"}, Module: "m@v1.0.0",
-		Verdict: Verdict{Class: Firewall, Code: "MH1301", Confidence: Certain, Summary: Text{Template: "s"}, Alternatives: []Alternative{or}},
+		Schema: Schema, Started: time.Now(), TookMS: 1, Go: "go1.26", Env: map[string]string{"A": "b"}, Module: "m@v1.0.0", Server: "h",
+		Verdict: Verdict{Class: Firewall, Code: "MH1301", SeenFrom: "h", Confidence: Certain, Summary: Text{Template: "s"}, Alternatives: []Alternative{or}},
 		Findings: []Finding{{
-			Code: "MH1301", Class: Firewall, Severity: Fail, Confidence: Likely, Stage: StageTCP, Targets: []string{"x"},
+			Code: "MH1301", Class: Firewall, Severity: Fail, Confidence: Likely, Stage: StageTCP, SeenFrom: "h", Targets: []string{"x"},
 			Evidence: []Text{{Template: "e"}}, Alternatives: []Alternative{or}, Fixes: []Fix{fix},
 		}},
 		Fixes: []Fix{fix},
-		Targets: []Target{{Name: "n", Role: "proxy", Stages: []Step{{
+		Targets: []Target{{Name: "n", Role: "proxy", From: "h", Stages: []Step{{
 			Stage: StageTLS, Status: Skipped, Code: "MH1301", Because: StageTCP, TookMS: 0.5, Facts: map[string]string{"a": "b"}, Trace: []string{"x"},
 		}}}},
 		Exit: Firewall.Exit(),

@@ -46,7 +46,7 @@ func (e *examination) judgeList(add adder) {
 	m := e.m
 	from := Vars{"from": m.from("GOPROXY"), "value": redactList(m.env["GOPROXY"])}
 	const says = "{from} says GOPROXY={value}"
-	if !m.private(e.Module) {
+	if !m.private(e.Module) && m.given == "" { // for Modhaven itself these are settings like others
 		if len(e.entries) == 0 && m.env["GOPROXY"] != "" {
 			add("MH1002", Fail, Certain, from.with(Vars{"why": "the list is empty"}), says)
 		}
@@ -111,7 +111,7 @@ func (e *examination) judgeSumDB(add adder) {
 		add("MH1007", needed, Certain, v, says)
 	case err != nil && spec != "":
 		add("MH1006", needed, Certain, v.with(Vars{"why": errText(err)}), says)
-	case spec == goproxy.Off && m.from("GOSUMDB") != fromDefaults:
+	case spec == goproxy.Off && m.from("GOSUMDB") != fromDefaults && m.given == "":
 		add("MH1013", Info, Certain, v, says)
 	}
 	if only := m.env["GONOSUMDB"]; only != "" && m.environ["GONOSUMDB"] != "" && m.env["GONOPROXY"] == "" {

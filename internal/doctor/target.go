@@ -151,6 +151,9 @@ func (t *target) credential(u *url.URL) (user, password, from string) {
 		password, _ = u.User.Password()
 		return u.User.Username(), password, "GOPROXY"
 	}
+	if t.m.token != "" && t.role == roleEntry && strings.EqualFold(u.Host, t.url.Host) && (u.Scheme == "https" || isLocal(u.Hostname())) {
+		return "token", t.m.token, "MODHAVEN_TOKEN"
+	}
 	if u.Scheme != "https" {
 		return "", "", ""
 	}

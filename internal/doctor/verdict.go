@@ -29,17 +29,34 @@ func (e *examination) report(start time.Time, settings []Finding) *Report {
 		e.all = append(e.all, t.findings...)
 		r.Targets = append(r.Targets, Target{Name: t.name, Role: t.role, Stages: t.steps})
 	}
+	for _, n := range e.NotRun {
+		r.Targets = append(r.Targets, notRun(n))
+	}
 	r.Findings = merge(e.all)
+	r.collectFixes()
+	r.Verdict = verdict(r.Findings, by)
+	r.Exit = r.Verdict.Class.Exit()
+	r.TookMS = time.Since(start).Milliseconds()
+	return r
+}
+
+// collectFixes lists the fixes of all findings that are more than Info.
+func (r *Report) collectFixes() {
 	r.Fixes = []Fix{}
 	for _, f := range r.Findings {
 		if f.Severity != Info {
 			r.Fixes = append(r.Fixes, f.Fixes...)
 		}
 	}
-	r.Verdict = verdict(r.Findings, by)
-	r.Exit = r.Verdict.Class.Exit()
-	r.TookMS = time.Since(start).Milliseconds()
-	return r
+}
+
+// notRun is a target with nothing but why that is so.
+func notRun(n NotRun) Target {
+	t := Target{Name: goproxy.Redact(n.Name), Role: roleEntry, Stages: []Step{{Stage: StageProtocol, Status: Skipped, Because: StageSettings, Said: Text{"not run: {why}", Vars{"why": n.Why}}}}}
+	if n.Name == goproxy.Direct {
+		t.Role, t.Stages[0].Stage = roleVCS, StageVCS
+	}
+	return t
 }
 
 // shown are the settings that matter, without passwords.
@@ -106,7 +123,7 @@ walk:
 		by = ""
 	default:
 		by = ""
-		if len(failing) == 0 && len(lacking) > 0 {
+		if len(failing) == 0 && len(lacking) > 0 && len(e.NotRun) == 0 { // who is not probed may have it
 			e.missing(lacking[0])
 		}
 	}

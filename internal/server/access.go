@@ -94,7 +94,7 @@ func cached(c *goproxy.Content, fromStore bool, began time.Time) Cache {
 // traced reports whether requests for a path are worth a trace: those of machines that watch are not.
 func traced(path string) bool {
 	switch path {
-	case "healthz", "readyz", "metrics", "status":
+	case "healthz", "readyz", "metrics", "status", "doctor":
 		return false
 	}
 	return true

@@ -98,7 +98,7 @@ func TestGuard(t *testing.T) {
 		hv.settle()
 	}
 	for who, want := range map[string]int{"outsider": 403, "stranger": 404} {
-		for _, path := range []string{records, "status"} {
+		for _, path := range []string{records, "status", "doctor"} {
 			if a := ask(who, http.MethodGet, path); a.StatusCode != want || strings.HasPrefix(a.body, "404 page") {
 				t.Errorf("%s as %q: got %s %q, want %d", path, who, a.Status, a.body, want)
 			}
@@ -106,6 +106,15 @@ func TestGuard(t *testing.T) {
 	}
 	if a := ask("insider", http.MethodGet, "status"); !strings.HasPrefix(a.body, "404 page") { // of the handler that stands in for it
 		t.Errorf("status as an insider: got %s %q", a.Status, a.body)
+	}
+	if a := ask("insider", http.MethodGet, "doctor?module=example.com/m@v1.0.0"); a.body != `{"asked":"example.com/m@v1.0.0"}` || a.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("the doctor to an insider: %s %q", a.Status, a.body)
+	}
+	if a := ask("insider", http.MethodGet, "doctor?module=bad"); a.StatusCode != 429 || a.Header.Get("Retry-After") != "1" || a.body != "asked too often\n" {
+		t.Errorf("the doctor who refuses: %s %q", a.Status, a.body)
+	}
+	if a := ask("insider", http.MethodHead, "doctor?module=bad"); a.StatusCode != 200 || a.body != "" {
+		t.Errorf("HEAD of the doctor: %s %q", a.Status, a.body)
 	}
 	for path, want := range map[string]int{"healthz": 200, "readyz": 200, "": 401, "nonsense": 401} {
 		if a := ask("", http.MethodGet, path); a.StatusCode != want {

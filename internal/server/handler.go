@@ -31,6 +31,8 @@ type Options struct {
 	Tracer trace.Tracer
 	// Metrics and Status, where set, answer /metrics and /status.
 	Metrics, Status http.Handler
+	// Doctor, where set, answers /doctor?module=QUESTION: the report of an examination from here, in JSON. Its errors are those of Source.
+	Doctor func(ctx context.Context, question string) ([]byte, error)
 	// Degraded, where set, says whether some upstreams are lost, and why. /readyz stays 200: what is stored is served.
 	Degraded func() (bool, string)
 	// Stall is how long an HTTP/2 client may take none of the bytes that are ready for it; 0 for the constant of
@@ -44,7 +46,7 @@ type SumDB interface {
 	Answer(ctx context.Context, path string) (*goproxy.Content, error)
 }
 
-// Handler answers the module proxy protocol and what is below /sumdb/, /healthz and /readyz, /metrics and /status.
+// Handler answers the module proxy protocol and what is below /sumdb/, /healthz and /readyz, /metrics, /status and /doctor.
 type Handler struct {
 	o       Options
 	routes  *lru.Cache[*route] // requests by path, parsed
@@ -146,12 +148,31 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, a *Access, bega
 			return true
 		}
 		h.o.Status.ServeHTTP(w, r)
+	case a.Path == "doctor" && h.o.Doctor != nil:
+		h.doctor(w, r, a)
 	case a.Path == "":
 		a.Bytes = writeText(w, r, http.StatusOK, "Modhaven, a Go module proxy. Use it: export GOPROXY="+ownURL(r))
 	default:
 		return h.protocol(w, r, a, began)
 	}
 	return true
+}
+
+// doctor answers with what the doctor sees from here, to who may know of all modules: it names them, and those who are asked for them.
+func (h *Handler) doctor(w http.ResponseWriter, r *http.Request, a *Access) {
+	var b []byte
+	if a.Err = a.mayAll(); a.Err == nil && r.Method == http.MethodGet {
+		b, a.Err = h.o.Doctor(r.Context(), r.URL.Query().Get("module"))
+	}
+	if a.Err != nil {
+		a.Status, a.Bytes = writeError(w, r, a.Err)
+		return
+	}
+	hd := w.Header()
+	hd["Content-Type"], hd["Cache-Control"] = jsonType, noStore
+	hd.Set("X-Content-Type-Options", "nosniff")
+	n, _ := w.Write(b) // the client left: nobody to tell
+	a.Bytes = int64(n)
 }
 
 // readiness is what /readyz says: one line, whatever the reason has.

@@ -44,6 +44,14 @@ func newHaven(t *testing.T, up *proxytest.Upstream, db *proxytest.SumDB) *haven 
 	return guarded(t, up, db, nil)
 }
 
+// consult is a doctor that repeats what it is asked.
+func consult(_ context.Context, question string) ([]byte, error) {
+	if question == "bad" {
+		return nil, &goproxy.Refused{Status: http.StatusTooManyRequests, Reason: "asked too often", RetryAfter: time.Second}
+	}
+	return []byte(`{"asked":"` + question + `"}`), nil
+}
+
 // guarded does so behind a guard.
 func guarded(t *testing.T, up *proxytest.Upstream, db *proxytest.SumDB, g server.Guard) *haven {
 	t.Helper()
@@ -65,7 +73,7 @@ func guarded(t *testing.T, up *proxytest.Upstream, db *proxytest.SumDB, g server
 		Fetcher: pool.Chain([]upstream.Entry{{Upstream: src}}, upstream.ChainOptions{}),
 	})
 	t.Cleanup(hv.service.Close)
-	o := server.Options{Source: hv.service, Fresh: time.Minute, Observe: hv.observe, Guard: g, Status: http.NotFoundHandler()}
+	o := server.Options{Source: hv.service, Fresh: time.Minute, Observe: hv.observe, Guard: g, Status: http.NotFoundHandler(), Doctor: consult}
 	if db != nil {
 		known := goproxy.SumDB{Name: db.Name, Key: db.Key}
 		client, err := sumdb.NewClient(t.Context(), sumdb.ClientOptions{
