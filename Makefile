@@ -41,9 +41,9 @@ conformance: ## the go command's own script tests through Modhaven: cold and war
 	go run ./conformance -tls
 
 .PHONY: conformance-vcs
-conformance-vcs: ## the go command's scripts about version control, fetched by Modhaven
+conformance-vcs: ## the go command's scripts about version control, fetched by Modhaven; VCS=-quick without the one that takes minutes
 	@tools/need git gcc
-	go run ./conformance -vcs
+	go run ./conformance -vcs $(VCS)
 
 .PHONY: conformance-long
 conformance-long: ## with the scripts that use version control, cold and warm twice: takes long

@@ -77,7 +77,7 @@ func (r *runner) baseline(ctx context.Context) (baseline, error) {
 // mode, the scripts, and the tools for which scripts are skipped.
 func (r *runner) baselineKey() string {
 	h := sha256.New()
-	fmt.Fprintf(h, "%q %q %v %d", r.mode, r.pattern, r.vcs, os.Getuid())
+	fmt.Fprintf(h, "%q %q %v %v %d", r.mode, r.pattern, r.vcs, r.quick, os.Getuid())
 	for _, tool := range []string{"git", "hg", "svn", "fossil", "bzr", "gcc", "clang", os.Getenv("CC")} {
 		path, _ := exec.LookPath(tool)
 		fmt.Fprintf(h, " %q", path)

@@ -60,26 +60,58 @@ func TestParseAllowed(t *testing.T) {
 	}
 }
 
-// The list in force must parse, name scripts that exist, and stay short.
+// The lists in force must parse, name scripts that exist, and stay short.
 func TestAllowedFile(t *testing.T) {
-	allowed, err := parseAllowed(allowedText)
+	changed, err := parseChanged(changedText)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(allowed) > 8 {
-		t.Errorf("allowed.txt has %d scripts: a list this long hides regressions", len(allowed))
+	g, goErr := findGo(t.Context())
+	for _, list := range []struct {
+		name, text string
+		most       int
+	}{{"allowed.txt", allowedText, 8}, {"allowedvcs.txt", allowedVCSText, 2}} {
+		allowed, err := parseAllowed(list.text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(allowed) > list.most {
+			t.Errorf("%s has %d scripts: a list this long hides regressions", list.name, len(allowed))
+		}
+		if goErr != nil {
+			continue
+		}
+		texts, err := g.scripts(regexpAll)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for script := range allowed {
+			if _, ok := texts[script]; !ok {
+				t.Errorf("%s: %s: %s has no such script", list.name, script, g.version)
+			}
+		}
+		for script, lines := range changed {
+			for _, c := range lines {
+				if !strings.Contains(texts[script], "\n"+c.Old+"\n") {
+					t.Errorf("changedvcs.txt: %s of %s has no line %q", script, g.version, c.Old)
+				}
+			}
+		}
 	}
-	g, err := findGo(t.Context())
-	if err != nil {
-		t.Skip(err)
-	}
-	texts, err := g.scripts(regexpAll)
+}
+
+func TestParseChanged(t *testing.T) {
+	got, err := parseChanged("# why\n\nmod_a: because: so\n- go  x\n+ go y\n- z\n\nmod_b: so\n- stdout '- a'\n")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for script := range allowed {
-		if _, ok := texts[script]; !ok {
-			t.Errorf("allowed.txt: %s: %s has no such script", script, g.version)
+	want := map[string][]change{"mod_a": {{"go  x", "go y"}, {"z", ""}}, "mod_b": {{"stdout '- a'", ""}}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for _, bad := range []string{"- x", "mod_a: so\n+ y", "mod_a: so\n- x\n+ y\n+ z", "mod_a: so\nmod_a: so", "mod_a: so\n-x", "mod_a: so\n-", "mod_a: so\n- x\n\n+ y"} {
+		if got, err := parseChanged(bad); err == nil || !strings.HasPrefix(err.Error(), "changedvcs.txt:") {
+			t.Errorf("%q: %v, %v, want an error that names the line", bad, got, err)
 		}
 	}
 }

@@ -36,7 +36,7 @@ func conform(ctx context.Context, o options, out io.Writer) (err error) {
 		return err
 	}
 	if o.vcs {
-		onlyVCS(r.texts)
+		onlyVCS(r.texts, o.quick)
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {

@@ -45,6 +45,7 @@ type options struct {
 	modhaven string // binary; "" builds ./cmd/modhaven
 	direct   bool   // baseline only
 	vcs      bool   // Modhaven in the place of direct, for scripts of version control
+	quick    bool   // with vcs: without slowScript
 	standin  bool   // a pass-through in Modhaven's place: tests this runner
 	all      bool   // repeat also the scripts that ask no proxy
 	fresh    bool   // ignore the cached baseline
@@ -88,6 +89,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	f.StringVar(&o.modhaven, "modhaven", "", "the Modhaven binary at `PATH` (default: built from ./cmd/modhaven)")
 	f.BoolVar(&o.direct, "direct", false, "run only the baseline, without Modhaven")
 	f.BoolVar(&o.vcs, "vcs", false, "run the scripts of version control with Modhaven in the place of direct")
+	f.BoolVar(&o.quick, "quick", false, "with -vcs: without "+slowScript+", which takes minutes")
 	f.BoolVar(&o.standin, "standin", false, "put a pass-through in Modhaven's place: checks this runner")
 	f.BoolVar(&o.all, "all", false, "repeat also the scripts that ask no proxy")
 	f.BoolVar(&o.fresh, "fresh", false, "run the baseline even if its result is known")
@@ -119,6 +121,9 @@ func (o options) check(rest []string) error {
 	}
 	if o.vcs && (o.tls || o.standin || o.times != 1) {
 		errs = append(errs, errors.New("-vcs: is one pass, over HTTP, through Modhaven"))
+	}
+	if o.quick && !o.vcs {
+		errs = append(errs, errors.New("-quick: goes with -vcs"))
 	}
 	if o.standin && o.modhaven != "" {
 		errs = append(errs, errors.New("-standin and -modhaven: choose one"))

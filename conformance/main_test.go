@@ -17,11 +17,11 @@ func TestFlags(t *testing.T) {
 	if want := (options{mode: "long", times: 2, parallel: 3, pattern: "^mod_get"}); o != want {
 		t.Errorf("got %+v, want %+v", o, want)
 	}
-	_, err = parseFlags([]string{"-mode", "medium", "-times", "0", "-run", "(", "-standin", "-modhaven", "x", "y"}, io.Discard)
+	_, err = parseFlags([]string{"-mode", "medium", "-times", "0", "-run", "(", "-quick", "-standin", "-modhaven", "x", "y"}, io.Discard)
 	if err == nil {
 		t.Fatal("bad flags: no error")
 	}
-	for _, want := range []string{"-mode", "-times", "-run", "-standin", `"y"`} {
+	for _, want := range []string{"-mode", "-times", "-run", "-quick", "-standin", `"y"`} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("bad flags: error lacks %s:\n%v", want, err)
 		}

@@ -26,19 +26,21 @@ type edit struct {
 	old, new string
 }
 
-// edits let a script's GOPROXY be set from outside, cut off the external
+// edits let a script's GOPROXY and lines be set from outside, cut off the external
 // network, which long mode would use for a few scripts, and lead the go command
 // to Modhaven where it would fetch from vcsHost itself, if vcsEnv says so. cmd/go's own way to
 // its test proxy stays as it is: the plan overrides it for every script, and a
 // script that is not in the plan fails.
 func edits() []edit {
 	const dirs = "telemetryDir := initScriptDirs(t, s)\n"
+	const script = "bytes.NewReader(a.Comment))\n\t\t\tcheckCounters"
 	const network = "if !testenv.HasExternalNetwork() {"
 	const direct = "\tcase \"direct\":\n\t\treturn lookupDirect(ctx, path)"
 	const insteadOfDirect = "\tcase \"direct\":\n\t\tconst host = \"" + vcsHost + "/\"\n\t\tif u := os.Getenv(\"" + vcsEnv + "\"); u != \"\" && len(path) > len(host) && path[:len(host)] == host {\n" +
 		"\t\t\treturn newProxyRepo(u, path)\n\t\t}\n"
 	return []edit{
 		{"script_test.go", dirs, dirs + "\t\t\tconformanceScript(t, s, name)\n"},
+		{"script_test.go", script, "bytes.NewReader(conformanceText(t, name, a.Comment)))\n\t\t\tcheckCounters"},
 		{"scriptconds_test.go", network, "if conformanceOffline() || !testenv.HasExternalNetwork() {"},
 		{"internal/modfetch/repo.go", direct, insteadOfDirect + direct[len(direct)-len("\t\treturn lookupDirect(ctx, path)"):]},
 	}
@@ -107,16 +109,22 @@ func writeOverlay(g goTree, dir string) (string, error) {
 		replace[filepath.Join(g.cmdgo, name)] = to
 		return os.WriteFile(to, []byte(text), 0o644)
 	}
+	texts := map[string]string{}
 	for _, e := range edits() {
-		src, err := os.ReadFile(filepath.Join(g.cmdgo, e.file))
-		if err != nil {
+		if _, ok := texts[e.file]; !ok {
+			src, err := os.ReadFile(filepath.Join(g.cmdgo, e.file))
+			if err != nil {
+				return "", err
+			}
+			texts[e.file] = string(src)
+		}
+		var err error
+		if texts[e.file], err = e.apply(texts[e.file]); err != nil {
 			return "", err
 		}
-		text, err := e.apply(string(src))
-		if err != nil {
-			return "", err
-		}
-		if err := add(e.file, text); err != nil {
+	}
+	for file, text := range texts {
+		if err := add(file, text); err != nil {
 			return "", err
 		}
 	}

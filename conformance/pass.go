@@ -29,6 +29,7 @@ type runner struct {
 type plan struct {
 	Proxy map[string]string // GOPROXY by script
 	Env   map[string]string
+	Lines map[string][]change // by script
 }
 
 // An outing is one finished run of the test binary.

@@ -26,10 +26,13 @@ const (
 	vcsEnv  = "MODHAVEN_DIRECT"
 )
 
-// onlyVCS keeps the scripts that are about the host.
-func onlyVCS(texts map[string]string) {
+// slowScript runs hg some hundred times, which takes minutes.
+const slowScript = "mod_get_pseudo_hg"
+
+// onlyVCS keeps the scripts that are about the host, but for one: see options.quick.
+func onlyVCS(texts map[string]string, quick bool) {
 	for name, text := range texts {
-		if !strings.Contains(text, vcsHost) {
+		if !strings.Contains(text, vcsHost) || quick && name == slowScript {
 			delete(texts, name)
 		}
 	}
@@ -64,7 +67,11 @@ func (r *runner) throughDirect(ctx context.Context, t target, base baseline) (pa
 	g := newGates()
 	defer g.close()
 	defer stop()
-	pl := plan{Proxy: map[string]string{}}
+	changed, err := parseChanged(changedText)
+	if err != nil {
+		return pass{}, err
+	}
+	pl := plan{Proxy: map[string]string{}, Lines: changed}
 	var scripts []string
 	for script := range r.texts {
 		ln, err := g.open(script)
@@ -107,10 +114,10 @@ func (r *runner) startDirect(ctx context.Context, bin string, host vcsServer) (t
 	if err := os.MkdirAll(home, 0o755); err != nil {
 		return target{}, err
 	}
-	cmd := command(ctx, bin, "serve", "--listen", addr, "--state", filepath.Join(r.dir, "direct-state"), "--upstreams", "direct", "--sumdb", "off", "--patience", "0s")
+	cmd := command(ctx, bin, "serve", "--listen", addr, "--state", filepath.Join(r.dir, "direct-state"), "--upstreams", "direct", "--private", vcsHost, "--sumdb", "off", "--patience", "0s")
 	cmd.Dir = home
 	cmd.Env = cleanEnv("HOME="+home, "XDG_CACHE_HOME="+home, "XDG_CONFIG_HOME="+home, "GOENV=off", "LANG=C.UTF-8",
-		"HTTPS_PROXY="+host.proxy, "HTTP_PROXY="+host.proxy, "NO_PROXY=", "SSL_CERT_FILE="+host.cert.certFile)
+		"HTTPS_PROXY="+host.proxy, "HTTP_PROXY="+host.proxy, "http_proxy="+host.proxy, "NO_PROXY=", "SSL_CERT_FILE="+host.cert.certFile)
 	t := target{url: &url.URL{Scheme: "http", Host: addr}, client: transport(nil)}
 	return startServer(ctx, cmd, filepath.Join(r.dir, "modhaven.log"), t)
 }

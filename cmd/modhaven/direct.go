@@ -19,7 +19,11 @@ import (
 // serverDirect makes what fetches from version control for a server, with the server's own credentials. Where proxies may have
 // what is asked for too, it is done without if the go command is missing.
 func serverDirect(hv *haven, cfg *config.Config, alone bool) (goproxy.Fetcher, error) {
-	o := gocmd.Options{Dir: filepath.Join(hv.state.Dir, "direct"), Inside: hv.inside(cfg), Log: hv.log}
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("direct: this program does not find itself, which git and ssh have to run: %w", err)
+	}
+	o := gocmd.Options{Dir: filepath.Join(hv.state.Dir, "direct"), Inside: hv.inside(cfg), Helper: []string{exe, askCommand}, Log: hv.log}
 	for _, f := range []struct{ key, variable, name string }{
 		{"direct-netrc", "NETRC", cfg.DirectNetrc},
 		{"direct-git-config", "GIT_CONFIG_GLOBAL", cfg.DirectGitConfig},
@@ -106,11 +110,7 @@ func (hv *haven) addCredentials(cfg *config.Config, o *gocmd.Options) error {
 		return cfg.Mistake("direct-credentials", err)
 	}
 	o.SSHConfig, o.Instead = ssh.Config, ssh.Instead
-	exe, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("direct: this program does not find itself, which git has to run for credentials: %w", err)
-	}
-	o.Credentials, o.Helper = wallet{creds}, []string{exe, askCommand}
+	o.Credentials = wallet{creds}
 	return nil
 }
 
@@ -133,9 +133,9 @@ func (w wallet) Refused(ctx context.Context, host, user, password string) bool {
 
 const askCommand = "direct-credential"
 
-// directCredentialCommand is run by git and the go command below a server. Nobody else has a use for it.
+// directCredentialCommand is run by git, the go command and ssh below a server. Nobody else has a use for it.
 func directCredentialCommand(p *process) *cobra.Command {
-	return &cobra.Command{Use: askCommand + " git|go", Hidden: true, DisableFlagParsing: true, RunE: func(cmd *cobra.Command, args []string) error {
+	return &cobra.Command{Use: askCommand + " git|go|ssh", Hidden: true, DisableFlagParsing: true, RunE: func(cmd *cobra.Command, args []string) error {
 		return gocmd.Ask(cmd.Context(), args, p.in, p.out)
 	}}
 }

@@ -274,8 +274,11 @@ func (c *counter) hide(said string) string {
 }
 
 // Ask is what the program behind Options.Helper does: it asks the Fetcher whose command runs it, and prints the answer. args are those
-// behind the words of Options.Helper.
+// behind the words of Options.Helper. For ssh it is the connection.
 func Ask(ctx context.Context, args []string, in io.Reader, out io.Writer) error {
+	if len(args) == 3 && args[0] == "ssh" {
+		return connectSSH(ctx, args[1], args[2], in, out) //nolint:gosec // there are three
+	}
 	addr, key, ok := strings.Cut(os.Getenv(envAsk), " ")
 	path := askPath(args)
 	switch {

@@ -1,7 +1,10 @@
 package gocmd
 
 import (
+	"cmp"
+	"errors"
 	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -50,12 +53,12 @@ func environment(o Options, dir string) (env []string, guarded bool) {
 		protocols += ":http"
 	}
 	env = append(env,
-		"LC_ALL=C", "HOME="+home, "USERPROFILE="+home, "XDG_CONFIG_HOME="+filepath.Join(home, ".config"),
+		"LC_ALL=C", "USER=modhaven", "HOME="+home, // fossil must know who it is
+		"USERPROFILE="+home, "XDG_CONFIG_HOME="+filepath.Join(home, ".config"),
 		"GODEBUG=http2client=0", // as http.version of gitConfig
 		"GOAUTH=off", "GIT_TERMINAL_PROMPT=0", "GCM_INTERACTIVE=never", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL="+os.DevNull,
-		"GIT_ALLOW_PROTOCOL="+protocols, "GIT_LFS_SKIP_SMUDGE=1", "HGRCPATH=",
-		// The user's own keys and configuration are not the server's: ssh finds them without HOME.
-		"GIT_SSH_COMMAND=ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=yes -o UserKnownHostsFile=none -o IdentityFile=none -o ControlMaster=no",
+		"GIT_ALLOW_PROTOCOL="+protocols, "GIT_LFS_SKIP_SMUDGE=1",
+		"GIT_SSH_COMMAND="+sshCommand(dir), "SVN_SSH="+sshCommand(dir), "HGRCPATH="+filepath.Join(home, "hgrc"),
 	)
 	if file := os.Getenv("SSL_CERT_FILE"); file != "" {
 		env = append(env, "GIT_SSL_CAINFO="+file)
@@ -74,9 +77,6 @@ func environment(o Options, dir string) (env []string, guarded bool) {
 		env = append(env, "GOAUTH=netrc")
 	}
 	env = withGitConfig(append(env, o.Env...), gitConfig)
-	if o.SSHConfig != "" {
-		env = append(env, "GIT_SSH_COMMAND=ssh -F "+quotedWords([]string{sshConfig(dir)}))
-	}
 	for _, from := range slices.Sorted(maps.Keys(o.Instead)) {
 		env = withGitConfig(env, [][2]string{{"url." + o.Instead[from] + ".insteadOf", from}})
 	}
@@ -132,16 +132,71 @@ func linkNetrc(home string, env []string) error {
 	return os.Symlink(netrc, name)
 }
 
-// sshConfig is the name of Options.SSHConfig in a file.
+// sshConfig is the name of the file with sshSettings.
 func sshConfig(dir string) string { return filepath.Join(dir, "home", "ssh_config") }
 
-// writeSSHConfig replaces what another process has left.
-func writeSSHConfig(dir, config string) error {
-	if err := os.Remove(sshConfig(dir)); err != nil && !os.IsNotExist(err) {
-		return err
+// sshCommand is how tools run ssh. The user's own keys and configuration are not the server's: ssh finds them without HOME.
+func sshCommand(dir string) string { return "ssh -F " + quotedWords([]string{sshConfig(dir)}) }
+
+// noHost is the configuration of ssh where there is none: no host is trusted.
+const noHost = "BatchMode yes\nStrictHostKeyChecking yes\nUserKnownHostsFile none\nIdentityFile none\nControlMaster no\nServerAliveInterval 20\nServerAliveCountMax 3\n"
+
+// sshSettings is the configuration of ssh, in which through says whether its connections go through the guard. The first value of a word counts.
+func sshSettings(o Options, through bool) string {
+	settings := cmp.Or(o.SSHConfig, noHost)
+	if through {
+		settings = "ProxyCommand " + strings.ReplaceAll(quotedWords(o.Helper), "%", "%%") + " ssh '%h' '%p'\n" + settings
 	}
-	if config == "" {
-		return nil
+	return settings
+}
+
+// writeSSHConfig writes what ssh, and hg so that it runs ssh that way, are to know.
+func writeSSHConfig(dir, settings string) error {
+	return errors.Join(
+		os.WriteFile(sshConfig(dir), []byte(settings), 0o600),
+		os.WriteFile(filepath.Join(dir, "home", "hgrc"), []byte("[ui]\nssh = "+sshCommand(dir)+"\n"), 0o600))
+}
+
+// ownHome makes the HOME of one command, whose variables are env: that of all, with a file for svn, which looks for a proxy nowhere else.
+func (f *Fetcher) ownHome(scratch string, env []string) (string, error) {
+	home, common := filepath.Join(scratch, "home"), filepath.Join(f.dir, "home")
+	if err := os.MkdirAll(filepath.Join(home, ".subversion"), 0o700); err != nil {
+		return "", err
 	}
-	return os.WriteFile(sshConfig(dir), []byte(config), 0o600)
+	entries, err := os.ReadDir(common)
+	if err != nil {
+		return "", err
+	}
+	for _, e := range entries {
+		if e.Name() == ".subversion" {
+			continue
+		}
+		if err := os.Symlink(filepath.Join(common, e.Name()), filepath.Join(home, e.Name())); err != nil {
+			return "", err
+		}
+	}
+	return home, os.WriteFile(filepath.Join(home, ".subversion", "servers"), []byte(svnServers(env)), 0o600)
+}
+
+// svnServers is svn's file for what HTTPS_PROXY and NO_PROXY are to others.
+func svnServers(env []string) string {
+	u, err := url.Parse(cmp.Or(value(env, "https_proxy"), value(env, "HTTPS_PROXY")))
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	settings := []string{"[global]", "http-proxy-host = " + u.Hostname(), "http-proxy-port = " + cmp.Or(u.Port(), "80")}
+	if u.User != nil {
+		password, _ := u.User.Password()
+		settings = append(settings, "http-proxy-username = "+u.User.Username(), "http-proxy-password = "+password)
+	}
+	var without []string
+	for host := range strings.SplitSeq(cmp.Or(value(env, "no_proxy"), value(env, "NO_PROXY")), ",") {
+		if host = strings.TrimPrefix(strings.TrimSpace(host), "."); host != "" {
+			without = append(without, host, "*."+host)
+		}
+	}
+	if len(without) > 0 {
+		settings = append(settings, "http-proxy-exceptions = "+strings.Join(without, ", "))
+	}
+	return strings.Join(settings, "\n") + "\n"
 }

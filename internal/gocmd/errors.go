@@ -48,7 +48,7 @@ var signs = []sign{
 	{has(`strange hostname|must not be local directory|bad/illegal format|leading (?:dash|hyphen)|unknown vcs|no scheme in|unknown scheme|invalid repo root`), refusal,
 		"its go-import tag names no repository that may be fetched"},
 	{has(`no secure protocol found for repository`), passing,
-		"git can read its repository neither by https nor by ssh: it does not exist, its host cannot be reached, or no credential for it is configured"},
+		"its repository can be read neither by https nor by ssh: it does not exist, its host cannot be reached, or no credential for it is configured"},
 	{has(`could not read (?:Username|Password)|Authentication failed|terminal prompts disabled|returned error: 401|401 Unauthorized`), unknown, ""},
 	{has(`Permission denied \(|Too many authentication failures`), refusal, "SSH authentication failed: no key is configured for the host, or it was refused"},
 	{has(`REMOTE HOST IDENTIFICATION HAS CHANGED`), refusal, "its host shows another SSH host key than the one that is configured: if it was given a new one, put that into the known_hosts file"},
@@ -86,7 +86,7 @@ func (f *Fetcher) judge(thing, said string, out *output) error {
 		return unavailable(thing, err, "%v", err)
 	}
 	if out != nil {
-		if host, err := out.net.failure(said); err != nil {
+		if host, err := out.net.failure(said, false); err != nil {
 			return unreachable(thing, host, err)
 		}
 	}
@@ -96,8 +96,13 @@ func (f *Fetcher) judge(thing, said string, out *output) error {
 		if at == nil {
 			continue
 		}
+		if s.is == absent && out != nil { // of svn the go command takes every failure for absence
+			if host, err := out.net.failure(said, true); err != nil {
+				return unreachable(thing, host, err)
+			}
+		}
 		if s.is == unknown {
-			return refused(thing, "%s", f.unauthenticated(said, creds))
+			return refused(thing, "%s", strings.Join(append([]string{f.unauthenticated(said, creds)}, hostWords(words)...), "\n"))
 		}
 		return verdictError(s.is, thing, string(s.text.ExpandString(nil, s.why, own, at)), words)
 	}
@@ -159,6 +164,15 @@ func (f *Fetcher) unauthenticated(said string, creds *counter) string {
 		return fmt.Sprintf("authentication failed for %s: no credential is configured%s", host, perhaps)
 	}
 	return fmt.Sprintf("authentication failed for %s: no credential is configured for this host, or it was refused%s", host, perhaps)
+}
+
+// hostWords are those lines of what the go command said that the host did.
+func hostWords(words []string) []string {
+	i := slices.IndexFunc(words, func(line string) bool { return strings.HasPrefix(line, "server response:") })
+	if i < 0 {
+		return nil
+	}
+	return words[i:]
 }
 
 // hasCredential reports whether the netrc file has an entry for a host.

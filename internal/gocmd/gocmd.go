@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -48,25 +49,26 @@ type Options struct {
 	// Disk is how many bytes may be kept in a process's directory; default 10 GiB. Where there is more, what was not used for longest
 	// and is not in use goes first. A command that needs more for itself is killed.
 	Disk int64
-	// VCS says which version control tools may be used for which modules, as in GOVCS; default "*:git|hg".
+	// VCS says which version control tools may be used for which modules, as in GOVCS; default: git and hg, and for those of Inside all.
 	VCS string
 	// Insecure are patterns as in GOINSECURE of modules that may come over http or from hosts with unknown certificates; default none.
 	Insecure string
 	// Inside are patterns as in GOPRIVATE; the hosts they begin with may have loopback and private addresses. Other
 	// hosts may not, so that no public module has this server ask hosts of the inside. Link-local addresses, where clouds
-	// give out credentials, are never connected to. This does not hold for SSH, nor where HTTPS_PROXY or HTTP_PROXY is set: that
-	// proxy makes the connections then.
+	// give out credentials, are never connected to. This does not hold where HTTPS_PROXY or HTTP_PROXY is set, but for SSH: that
+	// proxy makes the connections then. SSH needs Helper for it, and a system other than macOS and Windows.
 	Inside string
 	// Env are further variables, NAME=value, for the go command and its tools: credentials (NETRC, GIT_CONFIG_GLOBAL, GIT_SSH_COMMAND,
 	// GOAUTH), certificates. Of this process's own environment only PATH, the proxies and SSL_CERT_FILE and _DIR are handed on.
 	Env []string
 	// Credentials are those of hosts; nil for none but those that Env leads to. They need Helper.
 	Credentials Credentials
-	// Helper is the command line of a program that calls Ask, with what git and the go command add to it.
+	// Helper is the command line of a program that calls Ask, with what git, the go command and ssh add to it.
 	Helper []string
-	// SSHConfig is the configuration of ssh (ssh_config(5)), "" for one that trusts no host. It goes before a GIT_SSH_COMMAND.
+	// SSHConfig is the configuration of ssh (ssh_config(5)), "" for one that trusts no host.
 	SSHConfig string
-	// Instead maps beginnings of addresses to those that git asks in their place (url.ADDRESS.insteadOf).
+	// Instead maps beginnings of addresses to those that git asks in their place (url.ADDRESS.insteadOf). Their hosts may have the addresses
+	// that those of Inside may have.
 	Instead map[string]string
 	// Caller, where set, is the environment of a person for whom modules are fetched on his own machine, as his go command would: with
 	// his HOME, configuration and credentials, from any host, over whatever he lets git use. There is no sandbox then: Env, VCS, Insecure and Inside are not used.
@@ -87,6 +89,7 @@ type Fetcher struct {
 	env     []string // of every command, but for what is its own
 	guarded bool     // connections go through a guard
 	ca      *authority
+	named   []string // hosts that the options name as addresses
 	dial    func(ctx context.Context, network, addr string) (net.Conn, error)
 
 	patience time.Duration // with a silent host
@@ -134,6 +137,7 @@ func New(o Options) (*Fetcher, error) {
 	if err := f.take(dir); err != nil {
 		return nil, err
 	}
+	f.named = hostsOf(o.Instead)
 	f.life, f.end = context.WithCancel(context.Background())
 	f.dial = f.dialChecked
 	f.scratch = cmp.Or(scratch, filepath.Join(f.dir, "run"))
@@ -145,6 +149,10 @@ func New(o Options) (*Fetcher, error) {
 	err = f.prepare()
 	if err == nil && o.Caller == nil {
 		f.ca, err = newAuthority(filepath.Join(f.dir, "trust"))
+	}
+	if err == nil && o.Caller == nil {
+		// Where pages are not seen the name of a host may be a command for the shell that ssh runs the helper with.
+		err = writeSSHConfig(f.dir, sshSettings(o, f.ca != nil && len(o.Helper) > 0))
 	}
 	if err != nil {
 		f.end()
@@ -168,12 +176,27 @@ func defaults(o Options) Options {
 		o.Disk = 10 << 30
 	}
 	if o.VCS == "" {
-		o.VCS = "*:git|hg"
+		o.VCS = anyForInside(o.Inside)
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return o
+}
+
+// anyForInside is what the go command does where nothing is said, but with patterns in place of the words private and public: GOPRIVATE is empty.
+func anyForInside(inside string) string {
+	var all, seen []string
+	for p := range strings.SplitSeq(inside, ",") {
+		p = strings.TrimSpace(p)
+		if p != "" && !slices.Contains(seen, p) { // a pattern may be there once
+			all, seen = append(all, p+":all"), append(seen, p)
+		}
+	}
+	if !slices.Contains(seen, "*") {
+		all = append(all, "*:git|hg")
+	}
+	return strings.Join(all, ",")
 }
 
 func findGo(name string) (string, error) {
@@ -238,7 +261,7 @@ func (f *Fetcher) prepare() error {
 	}
 	if f.o.Caller == nil {
 		home := filepath.Join(f.dir, "home")
-		if err := errors.Join(linkNetrc(home, f.env), noTelemetry(home), writeSSHConfig(f.dir, f.o.SSHConfig)); err != nil {
+		if err := errors.Join(linkNetrc(home, f.env), noTelemetry(home)); err != nil {
 			return fmt.Errorf("direct: %v", err)
 		}
 	}

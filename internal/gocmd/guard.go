@@ -3,6 +3,7 @@ package gocmd
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"net/http/httputil"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -97,8 +99,12 @@ func (f *Fetcher) newGuard(ctx context.Context) (*guard, error) {
 	return g, nil
 }
 
-// env adds to the environment of a command that all connections go through the guard.
-func (g *guard) env(of []string) (env []string) {
+// env adds to the environment of a command that connections go through the guard: all, or those of SSH.
+func (g *guard) env(of []string, all bool) (env []string) {
+	env = append(env, envGuard+"="+g.addr)
+	if !all {
+		return env
+	}
 	if g.ca != nil {
 		env = append(env, g.ca.env(of))
 	}
@@ -131,7 +137,8 @@ func (g *guard) enter() bool {
 }
 
 func (g *guard) connect(w http.ResponseWriter, r *http.Request) {
-	to, err := g.dialed(r.Context(), "tcp", r.Host)
+	ssh := r.UserAgent() == agentSSH
+	to, err := g.tried(r.Context(), "tcp", r.Host, ssh)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadGateway)
 		return
@@ -150,7 +157,12 @@ func (g *guard) connect(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	l := g.open(r.Host)
-	g.tunnel.Go(func() { copyAndClose(to, heard{buffered, func(int) { l.heard() }}) })
+	spoke := l.heard
+	if ssh { // whose server speaks first, and which itself sees to it that a server lives
+		l.heard()
+		spoke = func() {}
+	}
+	g.tunnel.Go(func() { copyAndClose(to, heard{buffered, func(int) { spoke() }}) })
 	copyAndClose(from, heard{to, func(n int) { l.asked.Store(0); g.count(n) }})
 	g.hangUp(l)
 	g.drop(from, to)
@@ -222,6 +234,11 @@ func copyAndClose(to net.Conn, from io.Reader) {
 
 // dialed makes a connection, and remembers it or why there is none.
 func (g *guard) dialed(ctx context.Context, network, addr string) (net.Conn, error) {
+	return g.tried(ctx, network, addr, false)
+}
+
+// tried is dialed. Of SSH only what is forbidden says something of a host: it is tried where https did not do, and many have none.
+func (g *guard) tried(ctx context.Context, network, addr string, ssh bool) (net.Conn, error) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, err
@@ -234,6 +251,7 @@ func (g *guard) dialed(ctx context.Context, network, addr string) (net.Conn, err
 	}
 	g.mu.Lock()
 	switch {
+	case err != nil && ssh && !errors.As(err, new(*errForbidden)):
 	case err != nil && ctx.Err() == nil:
 		g.failed[host] = err
 	case err == nil:
@@ -267,15 +285,15 @@ func (g *guard) drop(conns ...net.Conn) {
 	}
 }
 
-// failure returns the host named in text that could not be reached, and why; "" where there is none.
-func (g *guard) failure(text string) (host string, err error) {
+// failure returns the host named in text that could not be reached, and why; "" where there is none. With any it may be named or not.
+func (g *guard) failure(text string, any bool) (host string, err error) {
 	if g == nil {
 		return "", nil
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for h, e := range g.failed {
-		if strings.Contains(text, h) {
+		if any || strings.Contains(text, h) {
 			return h, e
 		}
 	}
@@ -288,7 +306,7 @@ func (f *Fetcher) dialChecked(ctx context.Context, network, addr string) (net.Co
 	if err != nil {
 		return nil, err
 	}
-	inside := hostMatches(f.o.Inside, host)
+	inside := hostMatches(f.o.Inside, host) || slices.Contains(f.named, host)
 	d := net.Dialer{Timeout: dialTimeout, Control: func(_, address string, _ syscall.RawConn) error {
 		ap, err := netip.ParseAddrPort(address)
 		if err != nil {
@@ -332,4 +350,14 @@ func hostMatches(patterns, host string) bool {
 		}
 	}
 	return false
+}
+
+// hostsOf returns the hosts of the addresses in instead.
+func hostsOf(instead map[string]string) (hosts []string) {
+	for _, address := range instead {
+		if u, err := url.Parse(address); err == nil {
+			hosts = append(hosts, u.Hostname())
+		}
+	}
+	return hosts
 }

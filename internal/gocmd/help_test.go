@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -23,7 +24,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && (os.Args[1] == "git" || os.Args[1] == "go") { // as Options.Helper
+	if len(os.Args) > 1 && slices.Contains([]string{"git", "go", "ssh"}, os.Args[1]) { // as Options.Helper
 		if err := Ask(context.Background(), os.Args[1:], os.Stdin, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
@@ -156,7 +157,7 @@ func (g *forge) plainGo(f *Fetcher, dir string, args ...string) (stdout []byte, 
 	defer guard.close()
 	cmd := exec.Command(f.goTool, args...)
 	cmd.Dir = g.tb.TempDir()
-	cmd.Env = append(append(f.env[:len(f.env):len(f.env)], guard.env(f.env)...), "GOMODCACHE="+dir, "TMPDIR="+g.tb.TempDir())
+	cmd.Env = append(append(f.env[:len(f.env):len(f.env)], guard.env(f.env, true)...), "GOMODCACHE="+dir, "TMPDIR="+g.tb.TempDir())
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	stdout, err = cmd.Output()

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -71,12 +72,19 @@ func (f *Fetcher) try(ctx context.Context, sh *shelf, thing string, args []strin
 	}()
 	env := append(f.env[:len(f.env):len(f.env)], "GOMODCACHE="+sh.dir, "TMPDIR="+scratch, "TEMP="+scratch, "TMP="+scratch)
 	var net *guard
-	if f.guarded {
+	if f.o.Caller == nil {
 		if net, err = f.newGuard(ctx); err != nil {
 			return nil, unavailable(thing, err, "%v", err)
 		}
 		defer net.close()
-		env = append(env, net.env(f.env)...)
+		env = append(env, net.env(f.env, f.guarded)...)
+	}
+	if f.o.Caller == nil && runtime.GOOS != "windows" { // where svn looks elsewhere
+		home, err := f.ownHome(scratch, env)
+		if err != nil {
+			return nil, unavailable(thing, err, "%v", err)
+		}
+		env = append(env, "HOME="+home)
 	}
 	creds, err := f.newCounter(ctx, thing)
 	if err != nil {

@@ -152,12 +152,18 @@ func (g *guard) page(r *http.Request, resp *http.Response) *http.Response {
 	return page
 }
 
-// leadsInside returns why the go command must not see a tag: it would ask a proxy there past the guard.
+// oddHost is in the name of a host what may mean more than a name to the programs that get it: git, ssh, and the shell that ssh runs a helper with.
+var oddHost = has(`[^a-zA-Z0-9.:_-]`)
+
+// leadsInside returns why the go command must not see a tag: it would ask a proxy there past the guard, or give a tool a host that is no name.
 func leadsInside(tag []string) error {
-	if tag[1] != "mod" {
-		return nil // a tool gets it, through the guard
-	}
 	u, err := url.Parse(tag[2])
+	if tag[1] != "mod" { // a tool gets it, through the guard
+		if err == nil && oddHost.MatchString(u.Hostname()) {
+			return &errForbidden{"its go-import tag names a host that can be none"}
+		}
+		return nil
+	}
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" {
 		return &errForbidden{"its go-import tag names no proxy that may be asked"}
 	}
