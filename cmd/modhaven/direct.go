@@ -23,7 +23,8 @@ func serverDirect(hv *haven, cfg *config.Config, alone bool) (goproxy.Fetcher, e
 	if err != nil {
 		return nil, fmt.Errorf("direct: this program does not find itself, which git and ssh have to run: %w", err)
 	}
-	o := gocmd.Options{Dir: filepath.Join(hv.state.Dir, "direct"), Inside: hv.inside(cfg), Helper: []string{exe, askCommand}, Log: hv.log}
+	o := gocmd.Options{Dir: filepath.Join(hv.state.Dir, "direct"), Inside: hv.inside(cfg), Helper: []string{exe, askCommand},
+		Memory: directMemory(os.DirFS("/")), Log: hv.log}
 	for _, f := range []struct{ key, variable, name string }{
 		{"direct-netrc", "NETRC", cfg.DirectNetrc},
 		{"direct-git-config", "GIT_CONFIG_GLOBAL", cfg.DirectGitConfig},

@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+
+	"github.com/modhaven/modhaven/internal/gocmd"
 )
 
 // tuneMemory has garbage collected when it is four times what is in use, unless GOGC says otherwise. A server of small
@@ -19,6 +21,15 @@ func tuneMemory(root fs.FS) {
 	if n, ok := memoryLimit(root); ok && os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(n / 5 * 4)
 	}
+}
+
+// directMemory is what each process of direct may have: half of what this process and those may have together.
+func directMemory(root fs.FS) int64 {
+	n, ok := memoryLimit(root)
+	if !ok {
+		return gocmd.DefaultMemory
+	}
+	return min(max(n/2, 128<<20), gocmd.DefaultMemory) // with less the go command does not run
 }
 
 // memoryLimit returns how many bytes of memory Linux lets this process have: the least of its control groups, version 2,

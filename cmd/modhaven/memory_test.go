@@ -3,6 +3,8 @@ package main
 import (
 	"testing"
 	"testing/fstest"
+
+	"github.com/modhaven/modhaven/internal/gocmd"
 )
 
 func TestMemoryLimit(t *testing.T) {
@@ -32,6 +34,15 @@ func TestMemoryLimit(t *testing.T) {
 	for _, test := range tests {
 		if n, ok := memoryLimit(test.fs); n != test.want || ok != (test.want > 0) {
 			t.Errorf("%s: %d, %v; want %d", test.what, n, ok, test.want)
+		}
+	}
+}
+
+func TestDirectMemory(t *testing.T) {
+	for limit, want := range map[string]int64{"max\n": gocmd.DefaultMemory, "1073741824\n": 512 << 20, "68719476736\n": gocmd.DefaultMemory, "1000\n": 128 << 20} {
+		root := fstest.MapFS{"proc/self/cgroup": {Data: []byte("0::/\n")}, "sys/fs/cgroup/memory.max": {Data: []byte(limit)}}
+		if got := directMemory(root); got != want {
+			t.Errorf("of %q: %d, want %d", limit, got, want)
 		}
 	}
 }

@@ -34,9 +34,13 @@ var proxies = []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "h
 var gitConfig = [][2]string{
 	{"gc.autoDetach", "false"}, // else it leaves the process group and outlives the command
 	{"maintenance.autoDetach", "false"},
-	{"http.version", "HTTP/1.1"}, // a guard tells from it who waits for whom
-	{"http.lowSpeedLimit", "1"},  // bytes a second, for
-	{"http.lowSpeedTime", "60"},  // so many seconds: a silent server
+	{"http.version", "HTTP/1.1"},     // a guard tells from it who waits for whom
+	{"http.lowSpeedLimit", "1"},      // bytes a second, for
+	{"http.lowSpeedTime", "60"},      // so many seconds: a silent server
+	{"fetch.unpackLimit", "1"},       // a fetch that is cut off leaves nothing, not half of a commit
+	{"core.bigFileThreshold", "64m"}, // larger files go through memory piece by piece
+	{"pack.windowMemory", "64m"},
+	{"pack.threads", "2"}, // each has memory of its own
 }
 
 // environment returns what all commands have in common, and whether their connections go through a guard: they do where no proxy is configured.
@@ -55,7 +59,8 @@ func environment(o Options, dir string) (env []string, guarded bool) {
 	env = append(env,
 		"LC_ALL=C", "USER=modhaven", "HOME="+home, // fossil must know who it is
 		"USERPROFILE="+home, "XDG_CONFIG_HOME="+filepath.Join(home, ".config"),
-		"GODEBUG=http2client=0", // as http.version of gitConfig
+		"GODEBUG=http2client=0",                           // as http.version of gitConfig
+		"GOMEMLIMIT="+strconv.FormatInt(o.Memory/4*3, 10), // it collects garbage rather than reach the limit
 		"GOAUTH=off", "GIT_TERMINAL_PROMPT=0", "GCM_INTERACTIVE=never", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL="+os.DevNull,
 		"GIT_ALLOW_PROTOCOL="+protocols, "GIT_LFS_SKIP_SMUDGE=1",
 		"GIT_SSH_COMMAND="+sshCommand(dir), "SVN_SSH="+sshCommand(dir), "HGRCPATH="+filepath.Join(home, "hgrc"),

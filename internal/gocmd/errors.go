@@ -40,6 +40,8 @@ var signs = []sign{
 	{has(`(?:^|: )unknown revision \S+\s*$`), absent, ""}, // a revision may have any name
 	{has(`exec: "([\w.-]+)": executable file not found`), passing, "$1 is not installed on the server; install it"},
 	{has(`(?i)no space left on device|disk quota exceeded`), passing, "the server's disk is full"},
+	{has(`fork/exec \S+: cannot allocate memory|(?i:resource temporarily unavailable)`), passing, "the server has too little memory"},
+	{has(`(?i)out of memory|cannot allocate memory|MemoryError`), refusal, "it needs more memory than direct may use"},
 	{has(`too large \(max size is (\d+) bytes\)`), refusal, "it is larger than the $1 bytes that the go command accepts"},
 	{has(`GOVCS disallows using (\S+)`), refusal, "the server may not use $1 for it (GOVCS)"},
 	{has(`file scheme disallowed`), refusal, "its go-import tag names a file of the server"},

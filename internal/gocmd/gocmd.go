@@ -3,8 +3,7 @@
 //
 // It does not decide which modules may be fetched, does not check them against a checksum database, and remembers
 // answers only for as long as requests for them come together: lists are kept fresh by who asks. What it bounds is
-// time, disk, output and the number of commands; the memory of a command and of the tools it starts is bounded by the
-// system alone.
+// time, disk, output, the number of commands, and on Linux the memory of each process.
 package gocmd
 
 import (
@@ -33,6 +32,9 @@ import (
 // From is what answers name as the upstream they came from.
 const From = goproxy.Direct
 
+// DefaultMemory is that of Options. A zip has 500 MiB at most, which the go command has in memory twice.
+const DefaultMemory = 2 << 30
+
 // Options are what a Fetcher is made of. Dir alone must be set.
 type Options struct {
 	// Go is the go command; default: "go" in PATH. It should be as new as the modules are: of a module whose go.mod names
@@ -49,6 +51,8 @@ type Options struct {
 	// Disk is how many bytes may be kept in a process's directory; default 10 GiB. Where there is more, what was not used for longest
 	// and is not in use goes first. A command that needs more for itself is killed.
 	Disk int64
+	// Memory is how many bytes of it each process of a command may have, on Linux; default DefaultMemory.
+	Memory int64
 	// VCS says which version control tools may be used for which modules, as in GOVCS; default: git and hg, and for those of Inside all.
 	VCS string
 	// Insecure are patterns as in GOINSECURE of modules that may come over http or from hosts with unknown certificates; default none.
@@ -71,7 +75,7 @@ type Options struct {
 	// that those of Inside may have.
 	Instead map[string]string
 	// Caller, where set, is the environment of a person for whom modules are fetched on his own machine, as his go command would: with
-	// his HOME, configuration and credentials, from any host, over whatever he lets git use. There is no sandbox then: Env, VCS, Insecure and Inside are not used.
+	// his HOME, configuration and credentials, from any host, over whatever he lets git use. There is no sandbox then: Env, Memory, VCS, Insecure and Inside are not used.
 	Caller []string
 	// Log hears of what is removed and of commands that were killed; default: nobody.
 	Log *slog.Logger
@@ -174,6 +178,9 @@ func defaults(o Options) Options {
 	}
 	if o.Disk <= 0 {
 		o.Disk = 10 << 30
+	}
+	if o.Memory <= 0 {
+		o.Memory = DefaultMemory
 	}
 	if o.VCS == "" {
 		o.VCS = anyForInside(o.Inside)

@@ -139,6 +139,11 @@ func (f *Fetcher) command(ctx context.Context, sh *shelf, net *guard, work strin
 	if err := cmd.Start(); err != nil {
 		return &output{}, err
 	}
+	if f.o.Caller == nil {
+		if err := boundMemory(cmd.Process, f.o.Memory); err != nil {
+			f.o.Log.WarnContext(ctx, "direct: the memory of a command is not bounded", "err", err)
+		}
+	}
 	done := make(chan struct{})
 	f.wg.Go(func() { f.watch([]string{sh.dir, filepath.Dir(work)}, net, cancel, done) })
 	err := cmd.Wait()
