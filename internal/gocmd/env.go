@@ -146,13 +146,14 @@ func sshCommand(dir string) string { return "ssh -F " + quotedWords([]string{ssh
 // noHost is the configuration of ssh where there is none: no host is trusted.
 const noHost = "BatchMode yes\nStrictHostKeyChecking yes\nUserKnownHostsFile none\nIdentityFile none\nControlMaster no\nServerAliveInterval 20\nServerAliveCountMax 3\n"
 
-// sshSettings is the configuration of ssh, in which through says whether its connections go through the guard. The first value of a word counts.
-func sshSettings(o Options, through bool) string {
+// sshSettings is the configuration of ssh, whose connections go through the guard where there is a helper. The first value of a word counts.
+// A shell gets the command: what can be no host, and would end the quotes around it, must not be in that.
+func sshSettings(o Options) string {
 	settings := cmp.Or(o.SSHConfig, noHost)
-	if through {
-		settings = "ProxyCommand " + strings.ReplaceAll(quotedWords(o.Helper), "%", "%%") + " ssh '%h' '%p'\n" + settings
+	if len(o.Helper) == 0 || runtime.GOOS == "windows" { // where the shell has other quotes
+		return settings
 	}
-	return settings
+	return "Host \"*'*\"\n\tProxyCommand false\nHost *\n\tProxyCommand " + strings.ReplaceAll(quotedWords(o.Helper), "%", "%%") + " ssh '%h' '%p'\n" + settings
 }
 
 // writeSSHConfig writes what ssh, and hg so that it runs ssh that way, are to know.

@@ -60,7 +60,7 @@ type Options struct {
 	// Inside are patterns as in GOPRIVATE; the hosts they begin with may have loopback and private addresses. Other
 	// hosts may not, so that no public module has this server ask hosts of the inside. Link-local addresses, where clouds
 	// give out credentials, are never connected to. This does not hold where HTTPS_PROXY or HTTP_PROXY is set, but for SSH: that
-	// proxy makes the connections then. SSH needs Helper for it, and a system other than macOS and Windows.
+	// proxy makes the connections then. SSH needs Helper for it, and a system other than Windows.
 	Inside string
 	// Env are further variables, NAME=value, for the go command and its tools: credentials (NETRC, GIT_CONFIG_GLOBAL, GIT_SSH_COMMAND,
 	// GOAUTH), certificates. Of this process's own environment only PATH, the proxies and SSL_CERT_FILE and _DIR are handed on.
@@ -155,8 +155,7 @@ func New(o Options) (*Fetcher, error) {
 		f.ca, err = newAuthority(filepath.Join(f.dir, "trust"))
 	}
 	if err == nil && o.Caller == nil {
-		// Where pages are not seen the name of a host may be a command for the shell that ssh runs the helper with.
-		err = writeSSHConfig(f.dir, sshSettings(o, f.ca != nil && len(o.Helper) > 0))
+		err = writeSSHConfig(f.dir, sshSettings(o))
 	}
 	if err != nil {
 		f.end()
