@@ -93,6 +93,10 @@ func doctorManual() manual {
 			server that wants a credential is shown the token of MODHAVEN_TOKEN, over https or on this
 			machine; the token must be one that may read everything.
 
+			With --listen, on the machine of a server, it is said who listens on the address that clients
+			connect to, where the port is mapped to, and what of that machine itself keeps clients out: a
+			program that is not there or listens elsewhere, its firewall, a full queue.
+
 			A finding is certain where a probe has excluded what looks the same; else it says what that
 			is, and what would tell it apart. Each finding has a code, which doctor explain explains.`,
 		variables: []variable{
@@ -128,6 +132,7 @@ func doctorManual() manual {
 			{"What does this capture show?", "modhaven doctor --pcap client.pcap"},
 			{"Where do packets to the proxy die?", "modhaven doctor --pcap client.pcap --pcap server.pcap --filter :443"},
 			{"What happens on this server in the next half minute?", "sudo modhaven doctor --capture 30s --filter :443"},
+			{"Why are clients of this server refused?", "sudo modhaven doctor --listen proxy.example.com:443"},
 			{"What does the network team need?", "modhaven doctor --bundle doctor.zip"},
 		},
 	}

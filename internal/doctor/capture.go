@@ -136,7 +136,7 @@ type group struct {
 
 // judgeTraces judges one capture, or the two sides of what went on.
 func judgeTraces(files []string, all []*trace.Trace) *Report {
-	r := &Report{Schema: Schema, Fixes: []Fix{}}
+	r := &Report{Schema: Schema}
 	var found []Finding
 	for i, t := range all {
 		found = append(found, fileTarget(r, files[i], t)...)
@@ -153,14 +153,7 @@ func judgeTraces(files []string, all []*trace.Trace) *Report {
 	for _, g := range groups[:min(len(groups), maxGroups)] {
 		r.Targets = append(r.Targets, Target{Name: g.name, Role: roleConnection, Stages: g.steps})
 	}
-	r.Findings = merge(found)
-	for _, f := range r.Findings {
-		if f.Severity != Info {
-			r.Fixes = append(r.Fixes, f.Fixes...)
-		}
-	}
-	r.Verdict = verdict(r.Findings, "")
-	r.Exit = r.Verdict.Class.Exit()
+	r.conclude(found, "")
 	return r
 }
 
