@@ -1,6 +1,6 @@
 package msg
 
-// chineseListen is what the doctor says of a server's own machine.
+// chineseListen is what the doctor says of a server's own machine, and while it watches.
 func chineseListen() []entry {
 	return []entry{
 		{"On the server's machine: who listens on this address, and why clients may be refused; Linux only, and root sees more", "在服务器的机器上：谁在这个地址监听，客户端为什么可能被拒绝；仅限 Linux，root 能看到更多"},
@@ -11,6 +11,15 @@ func chineseListen() []entry {
 		{"--listen looks at this machine, and judges no capture: give it alone", "--listen 查看的是本机，不判断抓包：请单独使用"},
 		{"%q is not HOST:PORT, such as proxy.example.com:443", "%q 不是 HOST:PORT，例如 proxy.example.com:443"},
 		{"%q has no host that clients use: give the name or the address that is in their GOPROXY", "%q 中没有客户端使用的主机：请给出它们的 GOPROXY 中的名称或地址"},
+
+		{"Look again and again, with a pause of so long between (10s where none is given), and say when the verdict changes; end it with Ctrl-C", "反复查看，每次之间停顿这么久（未给出时为 10s），并在结论变化时说明；以 Ctrl-C 结束"},
+		{"With --watch it is done again and again: the first report is printed whole, then a line each time that the verdict is another one, and after Ctrl-C how long each class was that of the verdict. With --json it is a line with the whole report for each change. The exit status is that of the last verdict.",
+			"使用 --watch 时反复进行：第一份报告完整打印，之后每当结论变化打印一行，按 Ctrl-C 后说明每个类别持续了多久。加上 --json 时，每次变化打印一行完整的报告。退出状态是最后一个结论的状态。"},
+		{"When does it fail, and for how long?", "它什么时候失败，持续多久？"},
+		{"--watch: a pause of less than a second would be a burden to the servers", "--watch：短于一秒的停顿会加重服务器的负担"},
+		{"--watch looks again and again, and --pcap, --capture and --bundle are for one look: give it without them", "--watch 反复查看，而 --pcap、--capture 和 --bundle 只查看一次：请不要与它们一起使用"},
+		{"--server and --listen: only one of them can be given", "--server 和 --listen：只能给出其中一个"},
+		{"it was so long: %s", "各类别持续的时间：%s"},
 
 		{"{program} listens on {bound}, and nothing on this machine keeps clients from {addr}", "{program} 在 {bound} 监听，本机没有什么阻止客户端连接 {addr}"},
 		{"The program was found, a connection from this machine was taken, and no rule of this machine's firewall stands in the way. Where clients cannot connect, it is on the way to this machine: see modhaven doctor on the client's.",
