@@ -16,7 +16,7 @@ func listenCodes() []Entry {
 			Code:    "MH1317",
 			Summary: "this machine's own firewall drops connections to {addr}",
 			Meaning: "A rule, or the policy of a chain that nothing before it excepts this port from, drops the first packet of a connection. Clients get no answer and wait until they give up.",
-			Fixes:   []Remedy{{Owner, "let TCP port {port} in", "iptables -I INPUT -p tcp --dport {port} -j ACCEPT"}},
+			Fixes:   []Remedy{{Owner, "let TCP port {port} in", "{letin}"}},
 			Or: []Other{
 				{OriginSick, "ss -ltn 'sport = :{port}' shows a full queue (Recv-Q above Send-Q) where the program takes no connections"},
 			},
@@ -25,7 +25,7 @@ func listenCodes() []Entry {
 			Code:    "MH1318",
 			Summary: "this machine's own firewall refuses connections to {addr}",
 			Meaning: "A rule rejects the first packet of a connection. To clients it looks as if nothing listened (a TCP reset), or they get an ICMP message of this machine.",
-			Fixes:   []Remedy{{Owner, "let TCP port {port} in", "iptables -I INPUT -p tcp --dport {port} -j ACCEPT"}},
+			Fixes:   []Remedy{{Owner, "let TCP port {port} in", "{letin}"}},
 			Or:      []Other{{OriginDown, "the program may have ended meanwhile: ss -ltnp 'sport = :{port}'"}},
 		},
 		{

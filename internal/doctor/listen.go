@@ -65,6 +65,7 @@ type listenFacts struct {
 	more      int64 // while it was tried
 
 	firewall passage
+	letIn    string // the command that has the packet pass
 	unread   string // why the firewall could not be read
 }
 
@@ -73,7 +74,7 @@ func (f *listenFacts) about() *target { return f.target }
 // vars are what the templates of these findings may name.
 func (f *listenFacts) vars() Vars {
 	port := strconv.Itoa(int(f.addr.Port()))
-	v := Vars{"addr": f.addr.String(), "ip": f.addr.Addr().String(), "port": port, "rule": f.firewall.rule, "others": names4(f.others), "overflows": strconv.FormatInt(f.overflows, 10)}
+	v := Vars{"addr": f.addr.String(), "ip": f.addr.Addr().String(), "port": port, "rule": f.firewall.rule, "letin": cmp.Or(f.letIn, f.openByDefault()), "others": listed(f.others), "overflows": strconv.FormatInt(f.overflows, 10)}
 	if len(f.firewall.excepts) > 0 {
 		v["except"] = f.firewall.excepts[0]
 	}
@@ -101,8 +102,16 @@ func (f *listenFacts) vars() Vars {
 	return v
 }
 
-// names4 lists the first four of them.
-func names4(all []listener) string {
+// openByDefault lets the port in where it is not known what keeps it out.
+func (f *listenFacts) openByDefault() string {
+	if f.addr.Addr().Is6() {
+		return "ip6tables -I INPUT -p tcp --dport " + strconv.Itoa(int(f.addr.Port())) + " -j ACCEPT"
+	}
+	return "iptables -I INPUT -p tcp --dport " + strconv.Itoa(int(f.addr.Port())) + " -j ACCEPT"
+}
+
+// listed lists the first four of them.
+func listed(all []listener) string {
 	var text []string
 	for _, l := range all[:min(len(all), 4)] {
 		text = append(text, l.String())

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/netip"
@@ -25,6 +26,8 @@ const (
 	ownPatience  = 1500 * time.Millisecond // for a connection of this machine to itself
 	maxAddresses = 4                       // of a name
 	maxSpaces    = 500                     // network namespaces
+	maxTable     = 16 << 20                // bytes of a table of sockets, in which listening ones come first
+	ownerBudget  = 3 * time.Second         // for finding programs
 )
 
 // ExamineListening says, on the server's own machine, who listens on an address that clients connect to, and why they may be
@@ -149,6 +152,8 @@ func (m *server) readProcesses(ctx context.Context) {
 			}
 		}
 	}
+	ctx, cancel := context.WithTimeout(ctx, ownerBudget)
+	defer cancel()
 	m.findOwners(ctx, pids)
 	nearest(m.sockets)
 	nearest(m.apart)
@@ -275,14 +280,10 @@ func (m *server) readFirewall(ctx context.Context, f *listenFacts) {
 		return
 	}
 	in := m.linkOf(func(p netip.Prefix) bool { return p.Addr() == f.addr.Addr() })
-	way, _ := w.pass(packet{to: f.addr, in: in, local: f.local}, m.isLocal, m.outOf)
-	f.firewall = way
+	way, end := w.pass(packet{to: f.addr, in: in, local: f.local}, m.isLocal, m.outOf)
+	f.firewall, f.letIn = way, way.letIn(end)
 	if len(way.mapped) > 0 {
-		to := packet{to: f.addr}
-		for _, r := range way.mapped {
-			to.change(r, new(passage))
-		}
-		f.maps = append(f.maps, portMap{to: to.to, by: way.mapped[0].text})
+		f.maps = append(f.maps, portMap{to: end.to, by: way.mapped[0].text})
 	}
 }
 
@@ -311,13 +312,23 @@ func output(ctx context.Context, name string, args ...string) ([]byte, error) {
 // readSockets reads what listens in the network namespace of a process.
 func readSockets(pid string) (all []listener, err error) {
 	for _, name := range []string{"tcp", "tcp6"} {
-		b, e := os.ReadFile(filepath.Join("/proc", pid, "net", name))
+		b, e := readBegin(filepath.Join("/proc", pid, "net", name), maxTable)
 		if e != nil && (name == "tcp" || !errors.Is(e, fs.ErrNotExist)) {
 			err = e
 		}
 		all = append(all, parseSockets(string(b))...)
 	}
 	return all, err
+}
+
+// readBegin reads a file up to a size.
+func readBegin(name string, most int64) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, most))
 }
 
 // parseSockets reads the listening ones of a table of sockets, proc(5).

@@ -69,7 +69,7 @@ var listenFaults = []listenFault{
 		n.program("box", "inside", ":8445")
 		n.mapTo(boxAddr + ":8445")
 		n.in("server", "iptables -A FORWARD -o to-box -p tcp --dport 8445 -j DROP")
-	}, Firewall, "MH1317", "port 443", "-A FORWARD -o to-box"},
+	}, Firewall, "MH1317", "iptables -I FORWARD -p tcp -d " + boxAddr + " --dport 8445", "-A FORWARD -o to-box"},
 	{"an address of another machine", func(n *network) { n.env[listenAs] = boxAddr + ":443" }, Degraded, "MH1509", "ip -br addr", boxAddr},
 	{"a rule drops", commands("server: iptables -A INPUT " + toProxy + "-j DROP"), Firewall, "MH1317", "iptables -I INPUT", "-A INPUT"},
 	{"a policy drops", commands("server: iptables -A INPUT -p tcp --dport 22 -j ACCEPT", "server: iptables -P INPUT DROP"), Firewall, "MH1317", "iptables -I INPUT", "ip filter INPUT: policy drop"},
@@ -87,7 +87,7 @@ var listenFaults = []listenFault{
 		n.six()
 		n.env[listenAs] = "[2001:db8:2::10]:443"
 		n.in("server", "ip6tables -A INPUT -p tcp --dport 443 -j DROP")
-	}, Firewall, "MH1317", "iptables -I INPUT", "ip6tables -t filter -A INPUT"},
+	}, Firewall, "MH1317", "ip6tables -I INPUT -p tcp --dport 443", "ip6tables -t filter -A INPUT"},
 	{"some clients only", commands("server: iptables -A INPUT -s 192.0.2.0/24 -p tcp --dport 443 -j ACCEPT", "server: iptables -A INPUT -i to-router -j DROP"), Degraded, "MH1319", "iptables-save", "-s 192.0.2.0/24"},
 	{"the queue is full", func(n *network) { n.fullQueue(); n.env[listenAs] = serverAddr + ":444" }, OriginSick, "MH1913", "ss -ltnp", "wait in the queue"},
 }
@@ -138,10 +138,10 @@ func TestListenNFT(t *testing.T) {
 		}, OK, Open, "", ""},
 		{"drops", func(n *network) {
 			n.nft(begin + "add rule inet f in iifname lo accept; add rule inet f in ip daddr 198.51.100.0/24 tcp dport 443 counter drop")
-		}, Firewall, "MH1317", "port 443", "nft rule inet f in handle"},
+		}, Firewall, "MH1317", "nft insert rule inet f in tcp dport 443 accept", "nft rule inet f in handle"},
 		{"rejects in a chain of its own", func(n *network) {
 			n.nft(begin + "add chain inet f web; add rule inet f web meta nfproto ipv4 reject with tcp reset; add rule inet f in iifname lo accept; add rule inet f in tcp dport 443 jump web")
-		}, Firewall, "MH1318", "port 443", "nft rule inet f web handle"},
+		}, Firewall, "MH1318", "nft insert rule inet f in tcp dport 443 accept", "nft rule inet f web handle"},
 		{"drops by policy, but for some", func(n *network) {
 			n.nft("add table inet f; add set inet f good { type ipv4_addr; }; add chain inet f in { type filter hook input priority 5; policy drop; }; add rule inet f in iifname lo accept; add rule inet f in ip saddr @good accept")
 		}, Degraded, "MH1319", "iptables-save", "policy drop"},

@@ -74,6 +74,7 @@ type firewall map[string]*packetChain
 // A passage is what becomes of a packet.
 type passage struct {
 	verdict string        // accepts, drops or rejects
+	at      string        // the chain with a hook that drops or rejects: its family, table and name
 	rule    string        // that decides; "" where none does
 	excepts []string      // rules before it that let some clients pass
 	some    []string      // rules that drop or reject some clients
@@ -117,7 +118,7 @@ func (w firewall) hook(hook string, p *packet, way *passage) {
 			}
 		}
 		if verdict == drops || verdict == rejects {
-			way.verdict = verdict
+			way.verdict, way.at = verdict, name
 			return
 		}
 		way.excepts = nil // they let pass what this chain lets pass anyway
@@ -189,6 +190,28 @@ func (p *packet) change(r *packetRule, way *passage) {
 	}
 	p.to, p.mapped = netip.AddrPortFrom(addr, port), true
 	way.mapped = append(way.mapped, r)
+}
+
+// letIn is the command that has a packet pass the chain that drops or rejects it; "" where none does.
+func (way *passage) letIn(p packet) string {
+	f := strings.Fields(way.at)
+	if len(f) != 3 {
+		return ""
+	}
+	family, table, chain := f[0], f[1], f[2]
+	port := strconv.Itoa(int(p.to.Port()))
+	tool := map[string]string{"ip": "iptables", "ip6": "ip6tables"}[family]
+	if strings.HasPrefix(way.rule, "nft ") || tool == "" || chain != strings.ToUpper(chain) {
+		return "nft insert rule " + way.at + " tcp dport " + port + " accept"
+	}
+	if table != "filter" {
+		tool += " -t " + table
+	}
+	command := tool + " -I " + chain + " -p tcp"
+	if p.mapped {
+		command += " -d " + p.to.Addr().String()
+	}
+	return command + " --dport " + port + " -j ACCEPT"
 }
 
 // readIPTables adds what iptables-save or ip6tables-save prints. Its chains are named family, table, name.
