@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/mod/module"
@@ -18,6 +20,7 @@ func doctorCommand(p *process) *cobra.Command {
 	asJSON := cmd.Flags().Bool("json", false, p.msg.Text("Print the report in JSON: docs/doctor.schema.json"))
 	verbose := cmd.Flags().BoolP("verbose", "v", false, p.msg.Text("Print what each probe showed"))
 	captures := addCaptureFlags(p, cmd)
+	again := addWatchFlag(p, cmd)
 	var server serverName
 	cmd.Flags().Var(&server, "server", p.msg.Text("Ask the Modhaven at URL to probe its upstreams from where it runs, and probe the way to it from here"))
 	p.document(cmd, doctorManual())
@@ -32,6 +35,12 @@ func doctorCommand(p *process) *cobra.Command {
 		}
 		if err != nil {
 			return err
+		}
+		if err := captures.checkWatch(p, *again); err != nil {
+			return err
+		}
+		if server != "" && captures.listen != "" {
+			return p.usagef("--server and --listen: only one of them can be given")
 		}
 		if cmd.Flags().Changed("server") {
 			if err := server.check(p); err != nil {
@@ -48,6 +57,10 @@ func doctorCommand(p *process) *cobra.Command {
 		consult := captures.consult
 		if server != "" {
 			consult = server.consult
+		}
+		if *again > 0 {
+			look := func(ctx context.Context) (*doctor.Report, error) { return consult(ctx, p, o) }
+			return p.watching(p.consultation(*verbose), *asJSON, time.Duration(*again), look).runUntilInterrupt(cmd.Context())
 		}
 		r, err := consult(cmd.Context(), p, o)
 		if err != nil {
@@ -93,6 +106,14 @@ func doctorManual() manual {
 			server that wants a credential is shown the token of MODHAVEN_TOKEN, over https or on this
 			machine; the token must be one that may read everything.
 
+			With --listen, on the machine of a server, it is said who listens on the address that clients
+			connect to, where the port is mapped to, and what of that machine itself keeps clients out: a
+			program that is not there or listens elsewhere, its firewall, a full queue.
+
+			With --watch it is done again and again: the first report is printed whole, then a line each time
+			that the verdict is another one, and after Ctrl-C how long each class was that of the verdict. With --json
+			it is a line with the whole report for each change. The exit status is that of the last verdict.
+
 			A finding is certain where a probe has excluded what looks the same; else it says what that
 			is, and what would tell it apart. Each finding has a code, which doctor explain explains.`,
 		variables: []variable{
@@ -128,6 +149,8 @@ func doctorManual() manual {
 			{"What does this capture show?", "modhaven doctor --pcap client.pcap"},
 			{"Where do packets to the proxy die?", "modhaven doctor --pcap client.pcap --pcap server.pcap --filter :443"},
 			{"What happens on this server in the next half minute?", "sudo modhaven doctor --capture 30s --filter :443"},
+			{"Why are clients of this server refused?", "sudo modhaven doctor --listen proxy.example.com:443"},
+			{"When does it fail, and for how long?", "modhaven doctor --watch=30s"},
 			{"What does the network team need?", "modhaven doctor --bundle doctor.zip"},
 		},
 	}

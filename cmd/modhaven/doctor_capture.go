@@ -15,13 +15,14 @@ import (
 	"github.com/modhaven/modhaven/internal/doctor"
 )
 
-// A captureFlags is what the doctor is told about captures.
+// A captureFlags is what the doctor is to look at in place of probes.
 type captureFlags struct {
 	pcaps  fileNames
 	filter hostPort
 	record span
 	from   interfaceName
 	bundle fileName
+	listen hostPort
 }
 
 // fileNames is a flag with the name of a file that may be given several times.
@@ -51,12 +52,16 @@ func addCaptureFlags(p *process, cmd *cobra.Command) *captureFlags {
 	cmd.Flags().Var(&f.record, "capture", p.msg.Text("Record what passes this machine for so long, keep the file, and judge it; on Linux, with root or CAP_NET_RAW"))
 	cmd.Flags().Var(&f.from, "interface", p.msg.Text("The interface to record from; without it all of them"))
 	cmd.Flags().Var(&f.filter, "filter", p.msg.Text("Of a capture, look at this host and port only"))
+	cmd.Flags().Var(&f.listen, "listen", p.msg.Text("On the server's machine: who listens on this address, and why clients may be refused; Linux only, and root sees more"))
 	cmd.Flags().Var(&f.bundle, "bundle", p.msg.Text("Write a zip file for whoever is asked for help: the report, the settings and the captures, without what is secret"))
 	return f
 }
 
 // check says what of the flags does not go together.
 func (f *captureFlags) check(p *process, module string) error {
+	if f.listen != "" {
+		return f.checkListen(p, module)
+	}
 	switch captures := len(f.pcaps) > 0 || f.record > 0; {
 	case len(f.pcaps) > 2:
 		return p.usagef("%s: two captures can be compared, and no more", f.pcaps[2])
@@ -74,13 +79,19 @@ func (f *captureFlags) check(p *process, module string) error {
 	return nil
 }
 
-// consult does what the doctor is asked for: it probes, or judges captures. Where both the probes and a bundle are wanted with
+// consult does what the doctor is asked for: it probes, looks at what listens here, or judges captures. Where both the probes and a bundle are wanted with
 // --capture, it is the probes' traffic that is recorded.
 func (f *captureFlags) consult(ctx context.Context, p *process, o doctor.Options) (*doctor.Report, error) {
 	var r *doctor.Report
 	probe := func() { r = doctor.Examine(ctx, o) }
 	var err error
 	switch {
+	case f.listen != "":
+		host, port, err := f.listen.parse()
+		if err != nil {
+			return nil, err
+		}
+		return doctor.ExamineListening(ctx, host, port)
 	case f.record > 0 && f.bundle.name != "":
 		err = f.recordNow(ctx, p, probe)
 		return r, err

@@ -136,7 +136,7 @@ type group struct {
 
 // judgeTraces judges one capture, or the two sides of what went on.
 func judgeTraces(files []string, all []*trace.Trace) *Report {
-	r := &Report{Schema: Schema, Fixes: []Fix{}}
+	r := &Report{Schema: Schema}
 	var found []Finding
 	for i, t := range all {
 		found = append(found, fileTarget(r, files[i], t)...)
@@ -153,14 +153,7 @@ func judgeTraces(files []string, all []*trace.Trace) *Report {
 	for _, g := range groups[:min(len(groups), maxGroups)] {
 		r.Targets = append(r.Targets, Target{Name: g.name, Role: roleConnection, Stages: g.steps})
 	}
-	r.Findings = merge(found)
-	for _, f := range r.Findings {
-		if f.Severity != Info {
-			r.Fixes = append(r.Fixes, f.Fixes...)
-		}
-	}
-	r.Verdict = verdict(r.Findings, "")
-	r.Exit = r.Verdict.Class.Exit()
+	r.conclude(found, "")
 	return r
 }
 
@@ -328,12 +321,14 @@ func (g *group) judgeGone() {
 	g.steps = []Step{{Stage: StageTCP, Status: Failed, Code: fd.Code, Said: fd.Summary}}
 }
 
-// loss finds that many packets had to be sent again.
+// loss finds that many packets had to be sent again. One that was lost before it came here is seen once, and late.
 func (g *group) loss() []Finding {
 	const least, part = 50, 0.03
-	data, again, count := 0, 0, 0
+	data, again, filled, count := 0, 0, 0, 0
 	for _, f := range g.conns {
-		n := f.c.C.Again + f.c.S.Again + max(0, len(f.c.SYNs)-1)
+		late := f.c.C.Filled + f.c.S.Filled
+		n := f.c.C.Again + f.c.S.Again + late + max(0, len(f.c.SYNs)-1)
+		filled += late
 		data, again = data+f.c.C.Data+f.c.S.Data, again+n
 		if n > 0 {
 			count++
@@ -343,7 +338,7 @@ func (g *group) loss() []Finding {
 		return nil
 	}
 	f := g.conns[0]
-	fd := newFinding("MH1405", StageTCP, Certain, f.vars().with(Vars{"count": strconv.Itoa(count), "of": strconv.Itoa(len(g.conns))}))
+	fd := newFinding("MH1405", StageTCP, sure(filled == 0), f.vars().with(Vars{"count": strconv.Itoa(count), "of": strconv.Itoa(len(g.conns))}))
 	fd.Severity, fd.Targets = Warn, []string{g.name}
 	fd.Evidence = []Text{{"{again} packets of {of} were sent again", Vars{"again": strconv.Itoa(again), "of": strconv.Itoa(data)}}}
 	return []Finding{fd}

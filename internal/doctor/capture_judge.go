@@ -129,7 +129,7 @@ func sideLine(name string, s *trace.Side) string {
 	for _, n := range []struct {
 		name string
 		n    int
-	}{{"sent again", s.Again}, {"gaps", s.Gaps}, {"zero windows", s.Zero}, {"bytes not acknowledged", s.Unacked()}} {
+	}{{"sent again", s.Again}, {"gaps", s.Gaps}, {"came late", s.Filled}, {"zero windows", s.Zero}, {"bytes not acknowledged", s.Unacked()}} {
 		if n.n > 0 {
 			line += ", " + strconv.Itoa(n.n) + " " + n.name
 		}

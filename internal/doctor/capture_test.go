@@ -83,6 +83,14 @@ func TestCaptures(t *testing.T) {
 		{name: "503", client: "MH1905 likely"},
 		{name: "401", client: "MH2302 certain"},
 		{name: "hang", client: "MH1902 certain"},
+		{name: "v6-ok", client: "MH0001 certain", server: "MH0001 certain", both: "MH0001 certain"},
+		{name: "v6-refused", client: "MH1801 certain", server: "MH1801 certain", both: "MH1801 certain"},
+		{name: "v6-reject", client: "MH1309 certain"},
+		{name: "v6-drop", client: "MH1304 likely", server: "MH0001 certain", both: "MH1315 certain"},
+		{name: "nat-ok", client: "MH0001 certain", server: "MH0001 certain", both: "MH0001 certain"},
+		{name: "nat-refused", client: "MH1801 certain", server: "MH1801 certain", both: "MH1801 certain"},
+		{name: "nat-drop", client: "MH1304 likely", server: "MH0001 certain", both: "MH1315 certain"},
+		{name: "lossy", client: "MH1405 likely"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			check := func(want string, names ...string) {

@@ -41,7 +41,7 @@ type Other struct {
 
 // Catalogue returns every code there is.
 func Catalogue() []Entry {
-	return byNumber(slices.Concat(captureCodes(), wellCodes(), configCodes(), localCodes(), dnsCodes(), firewallCodes(), pathCodes(), mappingCodes(),
+	return byNumber(slices.Concat(captureCodes(), listenCodes(), wellCodes(), configCodes(), localCodes(), dnsCodes(), firewallCodes(), pathCodes(), mappingCodes(),
 		proxyCodes(), tlsCodes(), originCodes(), contentCodes(), checksumCodes(), absenceCodes()))
 }
 

@@ -124,6 +124,7 @@ func pathCodes() []Entry {
 			Summary: "packets to {host} get lost: {count} connections of {of} needed a packet to be sent again",
 			Meaning: "Each lost packet of a new connection costs a second, and downloads get slow.",
 			Fixes:   []Remedy{{Network, "find where packets get lost", "mtr -T -P {port} {ip}"}},
+			Or:      []Other{{Path, "packets may overtake one another on the way: then a capture of the other side has none that was sent again"}},
 		},
 		{
 			Code:    "MH1406",

@@ -105,12 +105,15 @@ const (
 	StageProtocol Stage = "protocol" // GOPROXY's
 	StageSumDB    Stage = "sumdb"
 	StageVCS      Stage = "vcs"
-	StageCapture  Stage = "capture" // reading one
+	StageCapture  Stage = "capture"  // reading one
+	StageListener Stage = "listener" // the program that waits for connections
+	StagePortMap  Stage = "port-map" // where this machine passes a port on to
+	StageFirewall Stage = "firewall" // of this machine
 )
 
 // Stages returns all stages in their order.
 func Stages() []Stage {
-	return []Stage{StageSettings, StageDNS, StageTCP, StageProxy, StageTLS, StageHTTP, StageProtocol, StageSumDB, StageVCS, StageCapture}
+	return []Stage{StageSettings, StageDNS, StageTCP, StageProxy, StageTLS, StageHTTP, StageProtocol, StageSumDB, StageVCS, StageCapture, StageListener, StagePortMap, StageFirewall}
 }
 
 // Lookup returns the entry of a code.

@@ -244,7 +244,7 @@ func traceTCP(f *tcpFacts) (all []string) {
 func (t *target) judgeTunnel() bool {
 	f := t.tunnel
 	if f == nil {
-		return t.via == nil || t.url.Scheme != "https"
+		return t.via == nil || !t.tunnelled()
 	}
 	s := Step{Stage: StageProxy, TookMS: ms(f.took), Said: Text{"CONNECT through {proxy}: {status}", f.vars()}, Trace: []string{"CONNECT " + t.host + ":" + t.port + ": " + f.status + errText(f.err)}}
 	if f.code == http.StatusOK {

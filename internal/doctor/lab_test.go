@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
+	"golang.org/x/net/http2"
 
 	"github.com/modhaven/modhaven/internal/proxytest"
 )
@@ -47,6 +48,11 @@ var wellFaults = []fault{
 		w.up.Fail("sumdb/*", proxytest.Status(500, ""))
 	}, OK, Well, ""},
 	{"through an HTTP proxy", func(w *world) { w.throughProxy(connectOK) }, OK, Well, ""},
+	{"through SOCKS", func(w *world) { w.throughSOCKS(socksAs(0, 0)) }, OK, Well, ""},
+	{"through SOCKS, plain", func(w *world) {
+		w.throughSOCKS(func(w *world, c net.Conn) { w.https = strings.TrimPrefix(w.up.URL, "http://"); socksAs(0, 0)(w, c) })
+		w.env["HTTP_PROXY"], w.env["GOPROXY"] = w.env["HTTPS_PROXY"], "http://http.example.com"
+	}, OK, Well, ""},
 	{"HTTP/1 only", func(w *world) {
 		w.tls.NextProtos = []string{"http/1.1"}
 		w.https = w.front(w.up.URL, w.tls)
@@ -330,6 +336,7 @@ var answerFaults = []fault{
 		}))
 		w.env["GOPROXY"] = w.url("proxy.example.com")
 	}, OriginSick, "MH1906", "http2client=0"},
+	{"HTTP/2 GOAWAY in place of an answer", func(w *world) { w.goAway() }, OriginSick, "MH1906", "http2client=0"},
 	{"no such module", func(w *world) { w.o.Module, w.o.Version = "example.com/nothing", "v1.0.0" }, NotFound, "MH2201", "path"},
 	{"no such version", func(w *world) { w.o.Version = "v1.0.9" }, NotFound, "MH2202", "v1.2.0"},
 	{"no such branch", func(w *world) { w.o.Version = "nobranch" }, NotFound, "MH2202", "go list -m -versions"},
@@ -392,6 +399,20 @@ var proxyFaults = []fault{
 		w.env["HTTPS_PROXY"] = "http://user:" + secret + "@" + closedPort(w.T).String()
 	}, HTTPProxy, "MH1602", "HTTPS_PROXY"},
 	{"an HTTP proxy without an address", func(w *world) { w.env["HTTPS_PROXY"] = "http://nowhere.example.com:3128" }, HTTPProxy, "MH1601", "HTTPS_PROXY"},
+	{"SOCKS refuses the password", func(w *world) { w.throughSOCKS(socksAs(0, 1)) }, HTTPProxy, "MH1604", "USER:PASSWORD"},
+	{"SOCKS refuses by a rule", func(w *world) { w.throughSOCKS(socksAs(2, 0)) }, HTTPProxy, "MH1605", "allow"},
+	{"SOCKS cannot reach the server", func(w *world) { w.throughSOCKS(socksAs(4, 0)) }, HTTPProxy, "MH1606", "cannot reach"},
+	{"SOCKS for a plain address", func(w *world) {
+		w.throughSOCKS(socksAs(5, 0))
+		w.env["HTTP_PROXY"], w.env["GOPROXY"] = w.env["HTTPS_PROXY"], "http://http.example.com"
+	}, HTTPProxy, "MH1606", "cannot reach"},
+	{"an HTTP proxy that is named as SOCKS", func(w *world) {
+		w.throughSOCKS(func(_ *world, c net.Conn) { connectStatus("400 Bad Request")(w, c) }) // it waits for the end of a line
+	}, HTTPProxy, "MH1603", "correct HTTPS_PROXY"},
+	{"another protocol in place of SOCKS", func(w *world) {
+		w.throughSOCKS(func(_ *world, c net.Conn) { _, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n") })
+	}, HTTPProxy, "MH1607", "scheme"},
+	{"SOCKS that is not there", func(w *world) { w.env["HTTPS_PROXY"] = "socks5://" + closedPort(w.T).String() }, HTTPProxy, "MH1602", "HTTPS_PROXY"},
 	{"407 to a plain request", func(w *world) {
 		at := w.serve(nil, http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(407) }))
 		w.env["HTTP_PROXY"], w.env["GOPROXY"] = "http://"+at, "http://http.example.com"
@@ -460,13 +481,18 @@ func connectOK(w *world, c net.Conn) {
 	if err != nil || req.Method != http.MethodConnect {
 		return
 	}
+	_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n")
+	w.join(c, r)
+}
+
+// join passes on what comes on c to the TLS server, and what it answers.
+func (w *world) join(c net.Conn, r io.Reader) {
 	var d net.Dialer
 	to, err := d.DialContext(w.Context(), "tcp", w.https)
 	if err != nil {
 		return
 	}
 	defer to.Close()
-	_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n")
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -476,6 +502,69 @@ func connectOK(w *world, c net.Conn) {
 	_, _ = io.Copy(c, to)
 	c.Close()
 	<-done
+}
+
+// throughSOCKS has requests go through a SOCKS proxy that wants a password, and does f with each connection.
+func (w *world) throughSOCKS(f func(w *world, c net.Conn)) {
+	at := w.accept(func(c net.Conn) { f(w, c) })
+	w.env["HTTPS_PROXY"] = "socks5://user:" + secret + "@" + at
+}
+
+// socksAs speaks SOCKS 5: it answers to the password and to the wish for a connection with these numbers, and connects to the
+// TLS server where both are 0.
+func socksAs(reply, login byte) func(w *world, c net.Conn) {
+	return func(w *world, c net.Conn) {
+		r := bufio.NewReader(c)
+		skip := func(n int) (last byte) {
+			b := make([]byte, n)
+			if _, err := io.ReadFull(r, b); err != nil || n == 0 {
+				return 0
+			}
+			return b[n-1]
+		}
+		skip(int(skip(2)))
+		_, _ = c.Write([]byte{5, 2})
+		skip(int(skip(2)))
+		if skip(int(skip(1))); login != 0 {
+			_, _ = c.Write([]byte{1, login})
+			return
+		}
+		_, _ = c.Write([]byte{1, 0})
+		skip(int(skip(5)) + 2)
+		_, _ = c.Write([]byte{5, reply, 0, 1, 127, 0, 0, 1, 1, 2})
+		if reply == 0 {
+			w.join(c, r)
+		}
+	}
+}
+
+// goAway serves HTTP/1, and ends connections of HTTP/2 with GOAWAY when a request comes.
+func (w *world) goAway() {
+	l := w.listen()
+	s := &http.Server{Handler: w.passOn(w.up.URL), TLSConfig: w.tls.Clone(), ErrorLog: quiet(), ReadHeaderTimeout: time.Minute}
+	s.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){"h2": func(_ *http.Server, c *tls.Conn, _ http.Handler) {
+		defer c.Close()
+		if _, err := io.ReadFull(c, make([]byte, len(http2.ClientPreface))); err != nil {
+			return
+		}
+		f := http2.NewFramer(c, c)
+		_ = f.WriteSettings()
+		for {
+			frame, err := f.ReadFrame()
+			if err != nil {
+				return
+			}
+			if _, ok := frame.(*http2.HeadersFrame); ok {
+				_ = f.WriteGoAway(0, http2.ErrCodeEnhanceYourCalm, nil)
+				return
+			}
+		}
+	}}
+	done := make(chan struct{})
+	go func() { defer close(done); _ = s.ServeTLS(l, "", "") }()
+	w.Cleanup(func() { s.Close(); <-done })
+	w.https = l.Addr().String()
+	w.env["GOPROXY"] = w.url("proxy.example.com")
 }
 
 // connectStatus answers CONNECT with a status line, and headers behind it.

@@ -8,6 +8,9 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -46,6 +49,10 @@ var netFaults = []netFault{
 	{"all is well", func(*network) {}, OK, Well, "", ""},
 	{"all is well, by address", func(n *network) { n.env["GOPROXY"] = "http://" + serverAddr + ",direct"; n.servePlain() }, OK, Well, "", ""},
 	{"all is well, with IPv6", func(n *network) { n.six() }, OK, Well, "", ""},
+
+	// The disk
+	{"the disk of the module cache is full", func(n *network) { n.fullDisk("GOMODCACHE") }, Local, "MH1103", "GOMODCACHE", ""},
+	{"the disk for temporary files is full", func(n *network) { n.fullDisk("GOTMPDIR") }, Local, "MH1103", "GOTMPDIR", ""},
 
 	// Who does not take the connection?
 	{"nothing listens", func(n *network) { n.https.Close() }, OriginDown, "MH1801", "ss -ltnp 'sport = :443'", Firewall},
@@ -213,6 +220,18 @@ func (n *network) fullQueue() {
 		}
 		return nil
 	})
+}
+
+// fullDisk puts a directory on a disk of its own, and fills that.
+func (n *network) fullDisk(name string) {
+	dir := filepath.Join(n.dir, "disk")
+	write(n, filepath.Join(dir, "under"), "")
+	n.run("mount", "-t", "tmpfs", "-o", "size=64k,mode=777", "modhaven-lab", dir)
+	n.Cleanup(func() { _ = exec.Command("umount", dir).Run() })
+	if err := os.WriteFile(filepath.Join(dir, "full"), make([]byte, 128<<10), 0o666); !errors.Is(err, unix.ENOSPC) {
+		n.Fatalf("the disk is not full: %v", err)
+	}
+	n.env[name] = dir
 }
 
 const goImport = `<html><head><meta name="go-import" content="git.test/lib git http://198.51.100.11/lib.git"></head></html>`

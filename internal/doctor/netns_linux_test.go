@@ -19,6 +19,7 @@ import (
 	"runtime"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -206,14 +207,7 @@ func (n *network) examine() *Report {
 	if err != nil {
 		n.Fatal(err)
 	}
-	self, err := os.Executable()
-	if err != nil {
-		n.Fatal(err)
-	}
-	exe := filepath.Join(n.dir, "doctor")
-	if err := errors.Join(copyFile(exe, self), os.Chmod(exe, 0o755), os.Chmod(n.dir, 0o755)); err != nil {
-		n.Fatal(err)
-	}
+	exe := n.helper()
 	n.run("chown", "-R", "65534:65534", n.dir)
 	ctx, cancel := context.WithTimeout(n.Context(), time.Minute)
 	defer cancel()
@@ -237,6 +231,22 @@ func (n *network) examine() *Report {
 	return r
 }
 
+// helper is a copy of the test's program that nobody may run.
+func (n *network) helper() string {
+	n.Helper()
+	exe := filepath.Join(n.dir, "doctor")
+	if _, err := os.Stat(exe); err == nil {
+		return exe
+	}
+	syscall.ForkLock.RLock() // a program that is started meanwhile would have the file open for writing, and this one could not be
+	defer syscall.ForkLock.RUnlock()
+	self, err := os.Executable()
+	if err := errors.Join(err, copyFile(exe, self), os.Chmod(exe, 0o755), os.Chmod(n.dir, 0o755)); err != nil {
+		n.Fatal(err)
+	}
+	return exe
+}
+
 func copyFile(to, from string) error {
 	in, err := os.Open(from)
 	if err != nil {
@@ -253,6 +263,9 @@ func copyFile(to, from string) error {
 
 // runHelper is the test's program in a namespace: it reads Options and prints the report.
 func runHelper() bool {
+	if runListenHelper() {
+		return true
+	}
 	file := os.Getenv("MODHAVEN_DOCTOR_LAB")
 	if file == "" {
 		return false

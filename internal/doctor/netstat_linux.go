@@ -27,12 +27,15 @@ func dropsHere(ctx context.Context, addr netip.AddrPort) bool {
 	return d.outcome == silent && after > before
 }
 
-func retransFail() (int64, bool) {
-	b, err := os.ReadFile("/proc/self/net/netstat")
+func retransFail() (int64, bool) { return netstat("TCPRetransFail") }
+
+// netstat returns a number that the kernel counts of TCP.
+func netstat(name string) (int64, bool) {
+	b, err := os.ReadFile("/proc/thread-self/net/netstat")
 	if err != nil {
 		return 0, false
 	}
-	return parseNetstat(string(b), "TCPRetransFail")
+	return parseNetstat(string(b), name)
 }
 
 // parseNetstat finds a number of TCP in a file of two lines for each protocol, one of names and one of numbers.

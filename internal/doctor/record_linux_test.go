@@ -12,6 +12,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"os/exec"
@@ -21,6 +22,8 @@ import (
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
+
+	"github.com/modhaven/modhaven/internal/proxytest"
 )
 
 var (
@@ -36,19 +39,31 @@ const (
 	proxyIP  = "198.51.100.20"
 	dnsIP    = "198.51.100.53"
 	goneIP   = "198.51.100.99"
+	mappedIP = "192.0.2.80" // of the router, which passes on to the server
+	serverV6 = "2001:db8:2::10"
 )
 
 // A scene is a fault that is recorded.
 type scene struct {
 	name   string
 	url    string   // that the client asks for; "" for https://proxy.test
-	router []string // rules of iptables on the router
+	router []string // rules of iptables on the router; whole commands where they begin with ip
 	server []string // and on the server
 	both   bool     // the server's side is recorded too
 	first  bool     // the client asks http://proxy.test before, which answers
 	proxy  bool     // the client uses an HTTP proxy
 	roots  bool     // the client trusts the server's certificate
 	read   string   // "no": the client does not read what comes
+	six    bool     // IPv6 is on, and the server listens there
+	whole  bool     // the server is a whole module proxy
+}
+
+// natRules have the router change the addresses of both ends.
+func natRules(more ...string) []string {
+	return append([]string{
+		"iptables -t nat -A PREROUTING -p tcp -d " + mappedIP + " -j DNAT --to-destination " + serverIP,
+		"iptables -t nat -A POSTROUTING -p tcp -d " + serverIP + " -j MASQUERADE",
+	}, more...)
 }
 
 const toServer = "FORWARD -p tcp -d " + serverIP + " --dport 443 "
@@ -94,6 +109,17 @@ func scenes() []scene {
 		{name: "503", url: "http://proxy.test"},
 		{name: "401", url: "http://user:plantedsecret@proxy.test"},
 		{name: "hang", url: "http://proxy.test"},
+		{name: "v6-ok", url: "https://v6.test", six: true, roots: true, both: true, whole: true},
+		{name: "v6-refused", url: "https://v6.test", six: true, first: true, both: true},
+		{name: "v6-reject", url: "https://v6.test", six: true, router: []string{"ip6tables -A FORWARD -p tcp -d " + serverV6 + " --dport 443 -j REJECT --reject-with icmp6-adm-prohibited"}},
+		{name: "v6-drop", url: "https://v6.test", six: true, router: []string{"ip6tables -A FORWARD -p tcp -d " + serverV6 + " --dport 443 -j DROP"}, first: true, both: true},
+		{name: "nat-ok", url: "https://nat.test", router: natRules(), roots: true, both: true, whole: true},
+		{name: "nat-refused", url: "https://nat.test", router: natRules(), first: true, both: true},
+		{name: "nat-drop", url: "https://nat.test", router: natRules(toServer + "-j DROP"), first: true, both: true},
+		{name: "lossy", url: "http://proxy.test", router: []string{ // each second SYN, and of what the server sends each twelfth packet
+			"FORWARD -p tcp -d " + serverIP + " --syn -m statistic --mode nth --every 2 --packet 0 -j DROP",
+			"FORWARD -p tcp -s " + serverIP + " -m statistic --mode nth --every 12 --packet 5 -j DROP",
+		}, whole: true},
 	}
 }
 
@@ -136,7 +162,7 @@ func recordNetwork(t *testing.T) {
 	run(t, "ip link add mhc0 netns mhc type veth peer name mhr0 netns mhr")
 	run(t, "ip link add mhs0 netns mhs type veth peer name mhr1 netns mhr")
 	for _, line := range []string{
-		"mhc addr add " + clientIP + "/24 dev mhc0", "mhr addr add " + routerIP + "/24 dev mhr0", "mhr addr add 198.51.100.1/24 dev mhr1",
+		"mhc addr add " + clientIP + "/24 dev mhc0", "mhr addr add " + routerIP + "/24 dev mhr0", "mhr addr add " + mappedIP + "/24 dev mhr0", "mhr addr add 198.51.100.1/24 dev mhr1",
 		"mhs addr add " + serverIP + "/24 dev mhs0", "mhs addr add " + proxyIP + "/24 dev mhs0", "mhs addr add " + dnsIP + "/24 dev mhs0",
 		"mhc link set mhc0 up", "mhr link set mhr0 up", "mhr link set mhr1 up", "mhs link set mhs0 up",
 		"mhc route add default via " + routerIP, "mhs route add default via 198.51.100.1",
@@ -158,6 +184,29 @@ func recordNetwork(t *testing.T) {
 	}
 }
 
+// sixOn switches IPv6 on, until off is called: other captures shall not have its noise.
+func sixOn(t *testing.T) (off func()) {
+	set := func(value string) {
+		for _, line := range []string{"mhc all", "mhc mhc0", "mhr all", "mhr mhr0", "mhr mhr1", "mhs all", "mhs mhs0"} {
+			ns, dev, _ := strings.Cut(line, " ")
+			run(t, "ip netns exec "+ns+" sysctl -qw net.ipv6.conf."+dev+".disable_ipv6="+value)
+		}
+	}
+	for _, line := range []string{"mhc mhc0", "mhr mhr0", "mhr mhr1", "mhs mhs0"} {
+		ns, dev, _ := strings.Cut(line, " ")
+		run(t, "ip netns exec "+ns+" sysctl -qw net.ipv6.conf."+dev+".accept_dad=0 net.ipv6.conf."+dev+".router_solicitations=0")
+	}
+	set("0")
+	run(t, "ip netns exec mhr sysctl -qw net.ipv6.conf.all.forwarding=1")
+	for _, line := range []string{
+		"mhc addr add 2001:db8:1::2/64 dev mhc0 nodad", "mhr addr add 2001:db8:1::1/64 dev mhr0 nodad", "mhr addr add 2001:db8:2::1/64 dev mhr1 nodad",
+		"mhs addr add " + serverV6 + "/64 dev mhs0 nodad", "mhc route add default via 2001:db8:1::1", "mhs route add default via 2001:db8:2::1",
+	} {
+		run(t, "ip -n "+line)
+	}
+	return func() { set("1") }
+}
+
 func certificates(t *testing.T, dir string) {
 	ca := newAuthority(t, "Laboratory CA")
 	write := func(name string, c tls.Certificate) {
@@ -175,7 +224,7 @@ func certificates(t *testing.T, dir string) {
 		}
 	}
 	now := time.Now()
-	write("good.pem", ca.leaf(t, leafOptions{names: []string{"proxy.test"}}))
+	write("good.pem", ca.leaf(t, leafOptions{names: []string{"proxy.test", "v6.test", "nat.test"}}))
 	write("expired.pem", ca.leaf(t, leafOptions{names: []string{"proxy.test"}, from: now.AddDate(0, 0, -9), until: now.AddDate(0, 0, -2)}))
 	for name, a := range map[string]*authority{"ca.pem": ca, "other.pem": newAuthority(t, "Another CA")} {
 		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw}), 0o600); err != nil {
@@ -231,10 +280,18 @@ func start(t *testing.T, cmd *exec.Cmd, word string) (stop func()) {
 
 func (s scene) record(t *testing.T, dir string) {
 	for _, ns := range []string{"mhr", "mhs"} {
-		run(t, "ip netns exec "+ns+" iptables -F")
+		for _, flush := range []string{"iptables -F", "iptables -t nat -F", "ip6tables -F"} {
+			run(t, "ip netns exec "+ns+" "+flush)
+		}
 	}
 	for _, r := range s.router {
-		run(t, "ip netns exec mhr iptables -A "+r)
+		if !strings.HasPrefix(r, "ip") {
+			r = "iptables -A " + r
+		}
+		run(t, "ip netns exec mhr "+r)
+	}
+	if s.six {
+		defer sixOn(t)()
 	}
 	for _, r := range s.server {
 		run(t, "ip netns exec mhs iptables -A "+r)
@@ -318,7 +375,11 @@ func (s scene) examine(dir string) {
 	if s.proxy {
 		env = append(env, "HTTPS_PROXY=http://"+proxyIP+":3128")
 	}
-	r := Examine(context.Background(), Options{Environ: env, Dir: dir, Roots: s.trusted(dir)})
+	o := Options{Environ: env, Dir: dir, Roots: s.trusted(dir)}
+	if s.whole {
+		o.Module, o.Version = "example.com/plain", "v1.2.0"
+	}
+	r := Examine(context.Background(), o)
 	b, _ := json.Marshal(r.Verdict.Class)
 	fmt.Printf("%s %s %s\n", strings.Trim(string(b), `"`), r.Verdict.Code, r.Verdict.Confidence)
 }
@@ -339,7 +400,7 @@ func (s scene) visit(dir string) string {
 	}
 	c := &http.Client{Transport: tr, Timeout: 7 * time.Second}
 	if s.first {
-		if resp, err := c.Get("http://proxy.test/"); err == nil {
+		if resp, err := c.Get(strings.Replace(s.address(), "https:", "http:", 1)); err == nil {
 			_, _ = io.Copy(io.Discard, resp.Body)
 			resp.Body.Close()
 		}
@@ -363,7 +424,21 @@ func (s scene) serve(t *testing.T, dir string) {
 	if s.name != "dns-closed" {
 		answerNames(t)
 	}
-	list := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.answer(w, r) })
+	var files http.Handler
+	if s.whole {
+		files = (&world{T: t}).passOn(proxytest.New(t).URL)
+	}
+	list := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if files != nil && r.URL.RawQuery == "" { // the client of the recording sends a query
+			files.ServeHTTP(w, r)
+			return
+		}
+		s.answer(w, r)
+	})
+	host := serverIP
+	if s.six {
+		host = serverV6
+	}
 	listen := func(addr string) net.Listener {
 		l, err := net.Listen("tcp", addr)
 		if err != nil {
@@ -372,15 +447,15 @@ func (s scene) serve(t *testing.T, dir string) {
 		return l
 	}
 	if s.name != "drop-all" {
-		go func() { _ = http.Serve(listen(serverIP+":80"), list) }()
+		go func() { _ = http.Serve(listen(net.JoinHostPort(host, "80")), list) }()
 	}
 	if strings.Contains(s.name, "proxy") {
 		go func() { _ = http.Serve(listen(proxyIP+":3128"), http.HandlerFunc(s.tunnel)) }()
 	}
-	if strings.HasPrefix(s.name, "refused") {
+	if strings.Contains(s.name, "refused") {
 		return
 	}
-	l := listen(serverIP + ":443")
+	l := listen(net.JoinHostPort(host, "443"))
 	switch s.name {
 	case "accept-close":
 		go acceptAll(l, func(c net.Conn) { c.Close() })
@@ -437,6 +512,8 @@ func (s scene) answer(w http.ResponseWriter, r *http.Request) {
 			<-r.Context().Done()
 		}
 		panic(http.ErrAbortHandler)
+	case "lossy":
+		_, _ = w.Write(bytes.Repeat(body, 8))
 	case "zero-window":
 		for range 20 {
 			_, _ = w.Write(body)
@@ -479,7 +556,7 @@ func answerNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := map[string]string{"proxy.test.": serverIP, "gone.test.": goneIP}
+	names := map[string]string{"proxy.test.": serverIP, "gone.test.": goneIP, "nat.test.": mappedIP, "v6.test.": serverV6}
 	go func() {
 		b := make([]byte, 1500)
 		for {
@@ -493,14 +570,17 @@ func answerNames(t *testing.T) {
 			}
 			q := m.Questions[0]
 			m.Response, m.RecursionAvailable, m.Additionals = true, true, nil
-			ip := net.ParseIP(names[strings.ToLower(q.Name.String())]).To4()
+			ip, err := netip.ParseAddr(names[strings.ToLower(q.Name.String())])
+			head := dnsmessage.ResourceHeader{Name: q.Name, Class: q.Class, TTL: 60}
 			switch {
 			case strings.HasPrefix(q.Name.String(), "servfail"):
 				m.RCode = dnsmessage.RCodeServerFailure
-			case ip == nil:
+			case err != nil:
 				m.RCode = dnsmessage.RCodeNameError
-			case q.Type == dnsmessage.TypeA:
-				m.Answers = []dnsmessage.Resource{{Header: dnsmessage.ResourceHeader{Name: q.Name, Class: q.Class, TTL: 60}, Body: &dnsmessage.AResource{A: [4]byte(ip)}}}
+			case q.Type == dnsmessage.TypeA && ip.Is4():
+				m.Answers = []dnsmessage.Resource{{Header: head, Body: &dnsmessage.AResource{A: ip.As4()}}}
+			case q.Type == dnsmessage.TypeAAAA && ip.Is6():
+				m.Answers = []dnsmessage.Resource{{Header: head, Body: &dnsmessage.AAAAResource{AAAA: ip.As16()}}}
 			}
 			if out, err := m.Pack(); err == nil {
 				_, _ = pc.WriteTo(out, from)

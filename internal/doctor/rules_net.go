@@ -311,7 +311,7 @@ func (f *tunnelFacts) vars() Vars {
 	return v
 }
 
-var tunnelEvidence = []string{"CONNECT {host}:{port} through {proxy}: {status}", "its reason: {hint}", "it asks for: {scheme}", "it calls itself {server}", "{err} after {took}"}
+var tunnelEvidence = []string{"asking {proxy} for {host}:{port}: {status}", "its reason: {hint}", "it asks for: {scheme}", "it calls itself {server}", "{err} after {took}"}
 
 // tunnelRules say why an HTTP proxy does not connect to a server.
 var tunnelRules = []rule[*tunnelFacts]{

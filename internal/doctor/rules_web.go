@@ -240,7 +240,7 @@ func (x *exchange) idle() string {
 }
 
 // plainVia reports whether an HTTP proxy stands between that sees the request itself.
-func (x *exchange) plainVia() bool { return x.target.via != nil && x.target.url.Scheme == "http" }
+func (x *exchange) plainVia() bool { return x.target.via != nil && !x.target.tunnelled() }
 
 var webEvidence = []string{
 	"GET {url}: {status} after {took}", "GET {url}: {err} after {took}", "it says: {words}", "it calls itself {server}", "it is of the type {type}", "it led to {value}", "it says to come back after {after}",

@@ -22,15 +22,6 @@ func TestParseExtended(t *testing.T) {
 	}
 }
 
-func TestListedAsListening(t *testing.T) {
-	const table = "  sl  local_address rem_address   st\n   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000\n   1: 0100007F:1F91 0100007F:1F90 01 0:0\n"
-	for port, want := range map[uint16]bool{8080: true, 8081: false, 80: false} {
-		if got := listedAsListening(table, port); got != want {
-			t.Errorf("port %d: %t, want %t", port, got, want)
-		}
-	}
-}
-
 func TestParseNetstat(t *testing.T) {
 	const text = "TcpExt: A TCPRetransFail B\nTcpExt: 1 22 3\nIpExt: TCPRetransFail\nIpExt: 9\n"
 	if n, ok := parseNetstat(text, "TCPRetransFail"); n != 22 || !ok {

@@ -108,7 +108,7 @@ func (t *target) reach(ctx context.Context) bool {
 	}
 	if t.via != nil {
 		t.proxy.once.Do(func() { t.proxy.reach(ctx) })
-		return t.proxy.addr.IsValid() && (t.url.Scheme != "https" || t.connectTunnel(ctx))
+		return t.proxy.addr.IsValid() && (!t.tunnelled() || t.connectTunnel(ctx))
 	}
 	t.dns = examineDNS(ctx, t.m, t, t.host)
 	t.connectTo(ctx)

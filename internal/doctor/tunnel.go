@@ -36,6 +36,9 @@ func (t *target) connectTunnel(ctx context.Context) bool {
 	return true
 }
 
+// tunnelled reports whether the proxy is asked for a connection, and not for each file.
+func (t *target) tunnelled() bool { return t.url.Scheme == "https" || t.socks() }
+
 // openTunnel asks the HTTP proxy for a connection to the target. A plain target is asked through the proxy itself.
 func (t *target) openTunnel(ctx context.Context) (*wire, *tunnelFacts) {
 	f := &tunnelFacts{target: t, sent: t.via.User != nil}
@@ -46,7 +49,7 @@ func (t *target) openTunnel(ctx context.Context) (*wire, *tunnelFacts) {
 		f.err = d.err
 		return nil, f
 	}
-	if t.url.Scheme != "https" {
+	if !t.tunnelled() {
 		return conn, f
 	}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
@@ -56,7 +59,11 @@ func (t *target) openTunnel(ctx context.Context) (*wire, *tunnelFacts) {
 	if t.via.Scheme == "https" {
 		over = tls.Client(conn, &tls.Config{ServerName: t.via.Hostname(), RootCAs: t.roots.pool(), MinVersion: tls.VersionTLS12})
 	}
-	if f.err = t.ask(over, f); f.err != nil || f.code != http.StatusOK {
+	ask := t.ask
+	if t.socks() {
+		ask = t.askSOCKS
+	}
+	if f.err = ask(over, f); f.err != nil || f.code != http.StatusOK {
 		conn.Close()
 		return nil, f
 	}

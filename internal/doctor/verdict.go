@@ -32,12 +32,17 @@ func (e *examination) report(start time.Time, settings []Finding) *Report {
 	for _, n := range e.NotRun {
 		r.Targets = append(r.Targets, notRun(n))
 	}
-	r.Findings = merge(e.all)
+	r.conclude(e.all, by)
+	r.TookMS = time.Since(start).Milliseconds()
+	return r
+}
+
+// conclude puts the findings in order, and says what they come to.
+func (r *Report) conclude(all []Finding, by string) {
+	r.Findings = merge(all)
 	r.collectFixes()
 	r.Verdict = verdict(r.Findings, by)
 	r.Exit = r.Verdict.Class.Exit()
-	r.TookMS = time.Since(start).Milliseconds()
-	return r
 }
 
 // collectFixes lists the fixes of all findings that are more than Info.

@@ -7,7 +7,7 @@ type entry struct{ english, chinese string }
 // an English text is broken into lines does not count where it has no verbs.
 func chinese() []entry {
 	var all []entry
-	for _, part := range [][]entry{chineseCommands(), chineseManual(), chineseSettings(), chineseProblems(), chineseRunning(), chineseExec(), chineseStatus(), chineseLedger(), chineseSumdb(), chineseVerify(), chineseExplain(), chineseToken(), chineseDoctor(), chineseCapture(), chineseDoctorTexts()} {
+	for _, part := range [][]entry{chineseCommands(), chineseManual(), chineseSettings(), chineseProblems(), chineseRunning(), chineseExec(), chineseStatus(), chineseLedger(), chineseSumdb(), chineseVerify(), chineseExplain(), chineseToken(), chineseDoctor(), chineseCapture(), chineseListen(), chineseDoctorTexts()} {
 		all = append(all, part...)
 	}
 	return all

@@ -4,6 +4,7 @@ package msg
 func chineseCapture() []entry {
 	return []entry{
 		{"the answers of {addr} do not arrive at the client: they are dropped on the way back", "{addr} 的应答没有到达客户端：在返回途中被丢弃"},
+		{"packets may overtake one another on the way: then a capture of the other side has none that was sent again", "数据包可能在途中互相超越：这时另一侧的抓包中没有重发的数据包"},
 		{"What does this capture show?", "这个抓包文件说明了什么？"},
 		{"where {ip} is not the machine that was recorded on, packets may have gone to another one", "如果 {ip} 不是抓包所在的机器，数据包可能去了另一台机器"},
 		{"The capture of the server's side has the first packet of the connection, and no answer to it, neither to accept nor to refuse.", "服务器一侧的抓包中有连接的第一个数据包，却没有任何应答，既不接受也不拒绝。"},

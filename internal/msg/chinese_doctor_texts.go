@@ -21,7 +21,7 @@ func chineseDoctorTexts() []entry {
 		{"An entry of GOPROXY fails in a way after which the go command asks the next one, and that one works. Each download waits for the failure first, and nothing stands in for the entry that is left.", "GOPROXY 的一项失败，其方式使 go 命令去询问下一项，而下一项正常。每次下载都要先等待失败，且剩下的项再无后备。"},
 		{"An entry of GOPROXY must be an address with https, http or file, or the word direct or off. The go command stops at the first that is neither.", "GOPROXY 的每一项必须是 https、http 或 file 地址，或者 direct、off。go 命令遇到第一个不符合的项就会停止。"},
 		{"CONNECT through {proxy}: {status}", "经 {proxy} 的 CONNECT：{status}"},
-		{"CONNECT {host}:{port} through {proxy}: {status}", "经 {proxy} 的 CONNECT {host}:{port}：{status}"},
+		{"asking {proxy} for {host}:{port}: {status}", "向 {proxy} 请求连接 {host}:{port}：{status}"},
 		{"Certificates seem expired, or not yet valid, though they are right: what other servers say of the time differs from this machine's clock.", "证书看似过期或尚未生效，其实没有问题：其他服务器的时间与本机时钟不同。"},
 		{"DNS leads {host} to {ip}, which is no address of a server on the internet: the name is blocked", "DNS 将 {host} 指向 {ip}，这不是互联网上服务器的地址：该名称被屏蔽"},
 		{"DNS server {resolver} answers over TCP only: questions over UDP get lost", "DNS 服务器 {resolver} 只通过 TCP 应答：UDP 查询丢失"},

@@ -43,6 +43,7 @@ type Side struct {
 	Bytes    int64  // of data, those sent again not counted
 	Again    int    // packets with data that were sent again
 	Gaps     int    // packets that were seen before others that they follow
+	Filled   int    // packets that came into a gap: sent again after a loss before this place, or overtaken
 	Largest  int    // bytes of data in the largest packet
 	MSS      uint16 // that it said it takes
 	First    int64  // when it first sent data; 0 for never
@@ -258,7 +259,9 @@ func (c *Conn) data(l *pcap.Layers, at int64, s *Side, listen bool) {
 		return
 	}
 	s.Data++
-	if before(s.next, to) {
+	if !before(s.next, to) {
+		s.Filled++
+	} else {
 		s.Bytes += int64(to - s.next)
 		s.Latest = at
 		if before(s.next, from) {
@@ -333,7 +336,7 @@ func (c *Conn) well() bool {
 	if !c.Whole || c.Made == 0 || c.C.Fin == 0 && c.S.Fin == 0 || c.Reset != nil && c.Reset.FromServer || len(c.Rejects) > 0 {
 		return false
 	}
-	return c.S.Data > 1 && c.S.Again < 3 && c.C.Again < 3 && c.C.Zero+c.S.Zero == 0 && c.spokeWell()
+	return c.S.Data > 1 && c.S.Again+c.S.Filled < 3 && c.C.Again+c.C.Filled < 3 && c.C.Zero+c.S.Zero == 0 && c.spokeWell()
 }
 
 // kept is how many bytes are kept of what was said.
