@@ -50,7 +50,8 @@ var wellFaults = []fault{
 	{"through an HTTP proxy", func(w *world) { w.throughProxy(connectOK) }, OK, Well, ""},
 	{"through SOCKS", func(w *world) { w.throughSOCKS(socksAs(0, 0)) }, OK, Well, ""},
 	{"through SOCKS, plain", func(w *world) {
-		w.throughSOCKS(func(w *world, c net.Conn) { w.https = strings.TrimPrefix(w.up.URL, "http://"); socksAs(0, 0)(w, c) })
+		w.https = strings.TrimPrefix(w.up.URL, "http://") // where the proxy leads
+		w.throughSOCKS(socksAs(0, 0))
 		w.env["HTTP_PROXY"], w.env["GOPROXY"] = w.env["HTTPS_PROXY"], "http://http.example.com"
 	}, OK, Well, ""},
 	{"HTTP/1 only", func(w *world) {
