@@ -135,7 +135,9 @@ func TestAhead(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l := newAheadLab(t, serving(t, small.content()), Options{})
-				l.asks(test.asks...)
+				for _, name := range test.asks {
+					l.asks(name) // and all that follows is over, before the next
+				}
 				slices.Sort(test.want)
 				if got := l.fetched(test.asks...); !slices.Equal(got, test.want) {
 					t.Errorf("fetched ahead:\n%q\nwant\n%q", got, test.want)
@@ -452,6 +454,22 @@ func FuzzRequirements(f *testing.F) {
 			if err := module.Check(g.file.Path, g.file.Version.Version); err != nil || g.file.Kind != goproxy.Mod {
 				t.Errorf("%v: %v", g.file, err)
 			}
+		}
+	})
+}
+
+// TestAheadHits: who asks only for what is stored is not thought ahead for: these are most requests.
+func TestAheadHits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st, versions := wide(2)
+		l := newAheadLab(t, serving(t, st.content()), Options{})
+		l.asks(versions[0] + ".mod")
+		for range 3 * int(clientGone/time.Second) {
+			time.Sleep(time.Second)
+			l.asks(versions[0] + ".mod")
+		}
+		if n := l.ahead.awake.Load(); n != 0 {
+			t.Errorf("%d sessions or files are thought of after %v of hits", n, 3*clientGone)
 		}
 	})
 }

@@ -24,8 +24,8 @@ const (
 
 // A session is what a client has asked for lately, and what it is thought to ask for next.
 type session struct {
-	last    time.Time
-	pinned  bool // it does not go
+	last    time.Time // when something was asked for that no earlier request had brought into the store
+	pinned  bool      // it does not go
 	queues  [lanes][]guess
 	guessed map[goproxy.File]depth // one more than how far is gone on from it
 
@@ -42,26 +42,30 @@ func newSession(now time.Time) *session {
 	return &session{last: now, guessed: map[goproxy.File]depth{}, mods: map[module.Version]bool{}, newest: map[string]string{}, roots: map[string]string{}, infos: map[module.Version]bool{}}
 }
 
-// gone reports whether the client has asked for nothing for long.
+// gone reports whether the client has asked for nothing new for long.
 func (by *session) gone(now time.Time) bool { return !by.pinned && now.Sub(by.last) >= clientGone }
 
 // full reports whether nothing more can be noted.
 func (by *session) full() bool { return len(by.mods) >= maxGuesses || len(by.guessed) >= maxGuesses }
 
-// session returns that of a client; a new one where begin is set. The caller holds mu.
-func (a *readAhead) session(ctx context.Context, begin bool) *session {
+// session returns that of a client; a new one where fresh is set: what it asks for was not stored, or was fetched ahead. The caller
+// holds mu. Who asks only for what is stored is left alone after a while: that is most requests, and costs them time.
+func (a *readAhead) session(ctx context.Context, fresh bool) *session {
 	client := goproxy.Client(ctx)
-	now := time.Now()
 	by := a.sessions[client]
+	if by == nil && !fresh {
+		return nil
+	}
+	now := time.Now()
 	if by != nil && (by.gone(now) || by.full()) {
 		by = nil // many may come from one address, without a pause: what was long ago says nothing of what is next
 	}
-	if by == nil && begin && client != "" && (a.sessions[client] != nil || len(a.sessions) < maxSessions) {
+	if by == nil && fresh && client != "" && (a.sessions[client] != nil || len(a.sessions) < maxSessions) {
 		by = newSession(now)
 		a.sessions[client] = by
 		a.wake()
 	}
-	if by != nil {
+	if by != nil && fresh {
 		by.last = now
 	}
 	return by
@@ -78,7 +82,7 @@ func (a *readAhead) asks(ctx context.Context, f goproxy.File, hit bool) (ahead b
 	if goproxy.FetchDisabled(ctx) {
 		return ahead
 	}
-	if by := a.session(ctx, !hit); by != nil {
+	if by := a.session(ctx, !hit || ahead); by != nil {
 		a.add(by, by.next(f, hit)...)
 	}
 	return ahead
