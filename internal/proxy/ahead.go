@@ -21,7 +21,8 @@ const (
 	maxGuesses  = 8192
 	// clientGone is after how long without a request what waits for a client is dropped.
 	clientGone = 30 * time.Second
-	// afterTrouble is for how long nothing is fetched ahead after an upstream failed.
+	// afterTrouble is for how long nothing is fetched ahead after fewFailures in a row: fewer may be single faults, of which a client that
+	// needs the file feels one.
 	afterTrouble = 10 * time.Second
 	// Zips are fetched ahead where the spool's disk has plentyFree, or at least leastFree and the share spareSpace of it.
 	spareSpace = 0.05
@@ -45,6 +46,7 @@ type readAhead struct {
 	lanes    [lanes]lane
 	unasked  map[goproxy.File]unasked
 	until    time.Time // nothing is begun before
+	failures int       // in a row
 	closed   bool
 	sweeping bool
 	stats    AheadStats
@@ -126,7 +128,8 @@ func (a *readAhead) run() {
 		for l.running < l.most && len(l.turns) > 0 {
 			g := l.next()
 			if a.closed || now.Before(a.until) || g.by.gone(now) || i == zipLane && !a.s.spacious() {
-				continue // a client that needs it will ask
+				delete(g.by.guessed, g.file) // a client that needs it will ask
+				continue
 			}
 			if a.s.work.start(func() { a.fetch(g); a.done(l) }) {
 				l.running++
@@ -182,6 +185,7 @@ func (a *readAhead) goOn(g guess, mod []byte) {
 func (a *readAhead) came(f goproxy.File, bytes int64, asked bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.failures = 0
 	a.stats.Files++
 	a.stats.Bytes += bytes
 	if asked {
@@ -193,12 +197,18 @@ func (a *readAhead) came(f goproxy.File, bytes int64, asked bool) {
 	}
 }
 
-// trouble ends what waits, and keeps anything from being fetched ahead for a while.
-func (a *readAhead) trouble() {
+// failed notes that an upstream had trouble with a file, which is no longer one that was guessed. Where that is so again and again it ends
+// what waits, and keeps anything from being fetched ahead for a while.
+func (a *readAhead) failed(gs []guess) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.until = time.Now().Add(afterTrouble)
-	a.run()
+	for _, g := range gs {
+		delete(g.by.guessed, g.file)
+	}
+	if a.failures++; a.failures >= fewFailures {
+		a.until = time.Now().Add(afterTrouble)
+		a.run()
+	}
 }
 
 // ask notes that a client asks for a file, and reports whether it had been fetched ahead. The caller holds mu.
@@ -357,7 +367,7 @@ func (s *Service) givenUp(fl *fill, err error) bool {
 	}
 	delete(s.fills, fl.file)
 	if errors.As(err, new(*goproxy.Unavailable)) {
-		s.ahead.trouble()
+		s.ahead.failed(fl.then)
 	}
 	return true
 }

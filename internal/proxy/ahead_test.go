@@ -275,8 +275,8 @@ func TestAheadJoined(t *testing.T) {
 	})
 }
 
-// TestAheadFails has an upstream fail what nobody has asked for: whoever asks meanwhile has it asked again, and nothing more is
-// fetched ahead for a while.
+// TestAheadFails has an upstream fail what nobody has asked for, again and again: whoever asks meanwhile has it asked again, and nothing
+// more is fetched ahead for a while.
 func TestAheadFails(t *testing.T) {
 	for _, joined := range []bool{true, false} {
 		t.Run(fmt.Sprint("joined ", joined), func(t *testing.T) {
@@ -314,13 +314,20 @@ func TestAheadFails(t *testing.T) {
 					return
 				}
 				wantFile(t, l.Service, mod, st.content()(mod))
-				l.asks(versions[1] + ".zip")
-				if failed[parse(t, versions[1]+".mod")] {
-					t.Error("a moment after an upstream failed a file was fetched ahead")
+				tried := func(i int) bool {
+					l.asks(versions[i] + ".zip")
+					return failed[parse(t, versions[i]+".mod")]
+				}
+				for i := 1; i < fewFailures; i++ {
+					if !tried(i) {
+						t.Errorf("after %d failures nothing is fetched ahead", i)
+					}
+				}
+				if tried(fewFailures) {
+					t.Errorf("after %d failures in a row a file was fetched ahead", fewFailures)
 				}
 				time.Sleep(afterTrouble)
-				l.asks(versions[2] + ".zip")
-				if !failed[parse(t, versions[2]+".mod")] {
+				if !tried(fewFailures + 1) {
 					t.Error("nothing is fetched ahead any more")
 				}
 			})
@@ -470,6 +477,30 @@ func TestAheadHits(t *testing.T) {
 		}
 		if n := l.ahead.awake.Load(); n != 0 {
 			t.Errorf("%d sessions or files are thought of after %v of hits", n, 3*clientGone)
+		}
+	})
+}
+
+// TestAheadGoesOn has one file of a graph fail ahead: the others come all the same, and once a client has asked for it, those below it too.
+func TestAheadGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := serving(t, small.content())
+		fetch := f.fetch
+		f.fetch = func(ctx context.Context, file goproxy.File, dst goproxy.Sink) (goproxy.Meta, error) {
+			if file.Path == "a.example/old" && goproxy.Urgent(ctx) != nil {
+				return goproxy.Meta{}, &goproxy.Unavailable{From: from, Reason: "503"}
+			}
+			return fetch(ctx, file, dst)
+		}
+		l := newAheadLab(t, f, Options{})
+		older, old := "a.example/older@v1.0.0.mod", "a.example/old@v1.0.0.mod"
+		l.asks(older)
+		if got := l.fetched(older, old); got != nil {
+			t.Errorf("below a file that failed %q was fetched", got)
+		}
+		l.asks(old)
+		if got, want := l.fetched(older, old), []string{"a.example/new2@v1.0.0.mod", "a.example/new3@v1.0.0.mod", "a.example/new@v1.0.0.mod"}; !slices.Equal(got, want) {
+			t.Errorf("fetched\n%q\nwant\n%q", got, want)
 		}
 	})
 }

@@ -32,7 +32,7 @@ func (s *Service) recheck(ctx context.Context) {
 	}
 }
 
-// fewFailures is how many files in a row cannot be asked for before that is taken for the database's trouble.
+// fewFailures is how many files in a row cannot be had before that is taken for the trouble of who is asked.
 const fewFailures = 3
 
 // recheckAll goes through what is not verified. It reports false where some of that has to be asked for again.
