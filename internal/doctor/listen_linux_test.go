@@ -226,18 +226,7 @@ func (n *network) examineListening() *Report {
 	}
 	cmd := exec.CommandContext(n.Context(), "ip", append(args, n.helper())...)
 	cmd.Env = append(os.Environ(), "MODHAVEN_DOCTOR_LISTEN="+addr)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		n.Fatalf("the doctor: %v", err)
-	}
-	r := new(Report)
-	if err := json.Unmarshal(out, r); err != nil {
-		n.Fatalf("%v: %s", err, out)
-	}
-	checkReport(n.T, r)
-	checkSecrets(n.T, r)
-	return r
+	return n.reportOf(cmd)
 }
 
 // runListenHelper is the test's program in a namespace: it listens, or says who does.
