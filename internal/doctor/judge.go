@@ -61,11 +61,14 @@ func (t *target) stages() []Stage {
 	return append(all, StageVCS)
 }
 
-// skipRest lists the stages behind the one that failed.
+// skipRest lists the stages behind the one that failed, and what nothing asks for: a checksum database where there is none.
 func (t *target) skipRest() {
-	because := StageProxy
-	if t.lost {
+	var because Stage
+	switch {
+	case t.lost:
 		because = StageSettings
+	case t.via != nil && !t.proxy.addr.IsValid():
+		because = StageProxy
 	}
 	for _, s := range t.steps {
 		if s.Status == Failed {
@@ -74,7 +77,11 @@ func (t *target) skipRest() {
 	}
 	for _, st := range t.stages() {
 		if !slices.ContainsFunc(t.steps, func(s Step) bool { return s.Stage == st }) {
-			t.steps = append(t.steps, Step{Stage: st, Status: Skipped, Because: because, Said: Text{"not run: {because} failed", Vars{"because": string(because)}}})
+			said := Text{"not run: {because} failed", Vars{"because": string(because)}}
+			if because == "" {
+				said = Text{Template: "not run: nothing needs it"}
+			}
+			t.steps = append(t.steps, Step{Stage: st, Status: Skipped, Because: because, Said: said})
 		}
 	}
 }

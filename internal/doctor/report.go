@@ -164,7 +164,7 @@ type Step struct {
 	Code    Code              `json:"code,omitempty"`
 	TookMS  float64           `json:"took_ms"`
 	Said    Text              `json:"said"`              // what was found, in a few words
-	Because Stage             `json:"because,omitempty"` // where Status is Skipped: the stage that failed
+	Because Stage             `json:"because,omitempty"` // where Status is Skipped: the stage that failed, "" where nothing needs this one
 	Facts   map[string]string `json:"facts,omitempty"`
 	Trace   []string          `json:"trace,omitempty"` // raw, for --verbose
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -120,6 +121,17 @@ func checkReport(t *testing.T, r *Report) {
 	s := readSchema(t)
 	for _, w := range s.check(s, "report", v) {
 		t.Error(w)
+	}
+	failed := false
+	for _, target := range r.Targets {
+		failed = failed || slices.ContainsFunc(target.Stages, func(s Step) bool { return s.Status == Failed })
+	}
+	for _, target := range r.Targets {
+		for _, s := range target.Stages {
+			if s.Because != "" && !failed && target.From == "" {
+				t.Errorf("%s: %s was not run because %s failed, and nothing did", target.Name, s.Stage, s.Because)
+			}
+		}
 	}
 }
 

@@ -57,7 +57,7 @@ func (r *Report) collectFixes() {
 
 // notRun is a target with nothing but why that is so.
 func notRun(n NotRun) Target {
-	t := Target{Name: goproxy.Redact(n.Name), Role: roleEntry, Stages: []Step{{Stage: StageProtocol, Status: Skipped, Because: StageSettings, Said: Text{"not run: {why}", Vars{"why": n.Why}}}}}
+	t := Target{Name: goproxy.Redact(n.Name), Role: roleEntry, Stages: []Step{{Stage: StageProtocol, Status: Skipped, Said: Text{"not run: {why}", Vars{"why": n.Why}}}}}
 	if n.Name == goproxy.Direct {
 		t.Role, t.Stages[0].Stage = roleVCS, StageVCS
 	}
