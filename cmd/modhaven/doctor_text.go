@@ -13,6 +13,7 @@ type consultation struct {
 	verbose bool
 	colour  bool
 	plain   bool // the locale has no marks but ASCII
+	own     bool // the settings are Modhaven's, and not the go command's
 }
 
 // text returns a sentence of the doctor in the reader's language.
@@ -86,9 +87,16 @@ func (c *consultation) details(f doctor.Finding) string {
 		fmt.Fprintf(&b, "    %s\n", c.msg.Sprintf("or %s: %s", string(a.Class), c.text(a.Tell)))
 	}
 	for _, x := range f.Fixes {
-		fmt.Fprintf(&b, "    %s: %s\n", c.paint(bold, c.who(x.Who)), c.text(x.Title))
-		if x.Command != "" {
-			fmt.Fprintf(&b, "        %s\n", x.Command)
+		title, command := c.text(x.Title), x.Command
+		if c.own || f.SeenFrom != "" {
+			title = ownNames.Replace(title)
+			if strings.HasPrefix(command, "go env ") {
+				command = ""
+			}
+		}
+		fmt.Fprintf(&b, "    %s: %s\n", c.paint(bold, c.who(x.Who)), title)
+		if command != "" {
+			fmt.Fprintf(&b, "        %s\n", command)
 		}
 	}
 	return b.String()

@@ -30,7 +30,9 @@ func (p *process) diagnoseUpstream(ctx context.Context, cfg *config.Config, u go
 	if r.Exit == exitOK || r.Exit == exitDegraded || ctx.Err() != nil {
 		return
 	}
-	for _, line := range p.consultation(false).brief(r, maxDiagnosis) {
+	c := p.consultation(false)
+	c.own = true
+	for _, line := range c.brief(r, maxDiagnosis) {
 		fmt.Fprintln(p.err, line)
 	}
 }

@@ -35,7 +35,7 @@ func TestDiagnoseUpstream(t *testing.T) {
 	}
 	up.Refuse()
 	got := said()
-	if !strings.HasPrefix(got, "origin-down MH1801 (") || !strings.Contains(got, "ss -ltnp") || strings.Count(got, "\n") > maxDiagnosis {
+	if !strings.HasPrefix(got, "origin-down MH1801 (") || !strings.Contains(got, "ss -ltnp") || !strings.Contains(got, "check the port in upstreams\n") || strings.Count(got, "\n") > maxDiagnosis {
 		t.Errorf("of one that does not listen: %q", got)
 	}
 }

@@ -61,6 +61,9 @@ func (t *target) stages() []Stage {
 	return append(all, StageVCS)
 }
 
+// unneeded is why a stage is not run where nothing failed.
+const unneeded = "nothing needs it"
+
 // skipRest lists the stages behind the one that failed, and what nothing asks for: a checksum database where there is none.
 func (t *target) skipRest() {
 	var because Stage
@@ -79,7 +82,7 @@ func (t *target) skipRest() {
 		if !slices.ContainsFunc(t.steps, func(s Step) bool { return s.Stage == st }) {
 			said := Text{"not run: {because} failed", Vars{"because": string(because)}}
 			if because == "" {
-				said = Text{Template: "not run: nothing needs it"}
+				said = Text{"not run: {why}", Vars{"why": unneeded}}
 			}
 			t.steps = append(t.steps, Step{Stage: st, Status: Skipped, Because: because, Said: said})
 		}

@@ -51,7 +51,7 @@ func Words() []string {
 		fromEnvironment, fromDefaults, GivenByArguments, GivenByModhaven, systemResolver, WhyDirect, WhyOptions, WhyLooks,
 		string(connected), string(refused), string(resetByPeer), string(unreachable), string(forbidden), string(silent),
 		string(noData), string(noReply), string(portClosed), string(rejectedBy), string(noRoute), string(notDNS), string(cutOff),
-		saidAnswer, saidAlert, idleClosed, idleQuiet, idleBanner, someProgram, asRoot,
+		saidAnswer, saidAlert, idleClosed, idleQuiet, idleBanner, someProgram, asRoot, unneeded,
 	}
 }
 

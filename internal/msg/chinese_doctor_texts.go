@@ -294,7 +294,7 @@ func chineseDoctorTexts() []entry {
 		{"mend what the finding about the failing entry says, or take the entry out of GOPROXY", "按关于该失败项的结论修复，或从 GOPROXY 中去掉它"},
 		{"netrc has no password for {host}: its line for {netrc} is for another name", "netrc 中没有 {host} 的密码：{netrc} 那一行是另一个名称的"},
 		{"no answer from {host} port {port}, and none from any other port: packets are dropped, or the host is gone", "{host} 端口 {port} 没有应答，其他端口也没有：数据包被丢弃，或主机不在了"},
-		{"not run: nothing needs it", "未运行：没有任何一项需要它"},
+		{"nothing needs it", "没有任何一项需要它"},
 		{"not run: {because} failed", "未运行：{because} 失败"},
 		{"nothing answers for DNS on {resolver}: its port 53 is closed", "{resolver} 上没有 DNS 应答：其端口 53 是关闭的"},
 		{"nothing listens on {addr}: the host itself refuses the connection", "{addr} 上没有程序监听：主机自己拒绝了连接"},
